@@ -1,0 +1,179 @@
+//! The database's own time and randomness: the only place that asks the machine for either.
+//!
+//! A clock is system time plus an offset, or frozen. It belongs to one database and may be moved at
+//! will; nothing else in the process notices. Randomness is seeded, so that a test can replay a run.
+
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use parking_lot::Mutex;
+
+/// A moment, in whole milliseconds since the Unix epoch.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Timestamp(pub i64);
+
+impl Timestamp {
+    pub const fn millis(self) -> i64 {
+        self.0
+    }
+
+    /// Whole seconds since the Unix epoch, rounded down.
+    pub const fn seconds(self) -> i64 {
+        self.0.div_euclid(1000)
+    }
+
+    pub const fn from_seconds(seconds: i64) -> Self {
+        Self(seconds.saturating_mul(1000))
+    }
+
+    #[must_use]
+    pub const fn plus_millis(self, millis: i64) -> Self {
+        Self(self.0.saturating_add(millis))
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Mode {
+    /// System time plus so many milliseconds.
+    Running { offset: i64 },
+    Frozen { at: Timestamp },
+}
+
+#[derive(Debug)]
+struct State {
+    mode: Mode,
+    random: fastrand::Rng,
+}
+
+/// A movable clock with a seeded source of randomness. Clones share both.
+#[derive(Clone, Debug)]
+pub struct Clock(Arc<Mutex<State>>);
+
+impl Default for Clock {
+    fn default() -> Self {
+        Self::system()
+    }
+}
+
+impl Clock {
+    /// System time, and a seed drawn from the machine.
+    pub fn system() -> Self {
+        Self::new(Mode::Running { offset: 0 }, fastrand::Rng::new())
+    }
+
+    /// Frozen at `at`, with every random number following from `seed`: two runs are alike.
+    pub fn deterministic(at: Timestamp, seed: u64) -> Self {
+        Self::new(Mode::Frozen { at }, fastrand::Rng::with_seed(seed))
+    }
+
+    fn new(mode: Mode, random: fastrand::Rng) -> Self {
+        Self(Arc::new(Mutex::new(State { mode, random })))
+    }
+
+    /// A clock of its own that shows the same time now: what a fork of a database gets.
+    #[must_use]
+    pub fn twin(&self) -> Self {
+        let mut state = self.0.lock();
+        let random = state.random.fork();
+        Self::new(state.mode, random)
+    }
+
+    pub fn now(&self) -> Timestamp {
+        match self.0.lock().mode {
+            Mode::Running { offset } => system_now().plus_millis(offset),
+            Mode::Frozen { at } => at,
+        }
+    }
+
+    pub fn is_frozen(&self) -> bool {
+        matches!(self.0.lock().mode, Mode::Frozen { .. })
+    }
+
+    /// Moves the clock by `millis`, which may be negative; a frozen clock stays frozen.
+    pub fn advance(&self, millis: i64) {
+        let mut state = self.0.lock();
+        state.mode = match state.mode {
+            Mode::Running { offset } => Mode::Running { offset: offset.saturating_add(millis) },
+            Mode::Frozen { at } => Mode::Frozen { at: at.plus_millis(millis) },
+        };
+    }
+
+    /// Stops the clock at the time it shows.
+    pub fn freeze(&self) {
+        let now = self.now();
+        self.0.lock().mode = Mode::Frozen { at: now };
+    }
+
+    /// Shows `at` from now on: standing still when frozen, else running on from there.
+    pub fn travel_to(&self, at: Timestamp) {
+        let mut state = self.0.lock();
+        state.mode = match state.mode {
+            Mode::Running { .. } => Mode::Running { offset: at.0.saturating_sub(system_now().0) },
+            Mode::Frozen { .. } => Mode::Frozen { at },
+        };
+    }
+
+    /// Runs again as system time, without any offset.
+    pub fn resume_system_time(&self) {
+        self.0.lock().mode = Mode::Running { offset: 0 };
+    }
+
+    pub fn random_u64(&self) -> u64 {
+        self.0.lock().random.u64(..)
+    }
+
+    /// A random version-4 UUID in its hyphenated lower-case form.
+    pub fn random_uuid(&self) -> String {
+        let mut state = self.0.lock();
+        let bits = state.random.u128(..);
+        drop(state);
+        uuid::Builder::from_random_bytes(bits.to_be_bytes()).into_uuid().hyphenated().to_string()
+    }
+}
+
+fn system_now() -> Timestamp {
+    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp(i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_frozen_clock_moves_only_when_told() {
+        let clock = Clock::deterministic(Timestamp(1_000), 7);
+        assert_eq!(clock.now(), Timestamp(1_000));
+        clock.advance(500);
+        assert_eq!(clock.now(), Timestamp(1_500));
+        clock.travel_to(Timestamp(10));
+        assert_eq!(clock.now(), Timestamp(10));
+        assert!(clock.is_frozen());
+    }
+
+    #[test]
+    fn a_running_clock_keeps_its_offset_and_can_return() {
+        let clock = Clock::system();
+        let before = clock.now();
+        clock.advance(3_600_000);
+        assert!(clock.now() >= before.plus_millis(3_600_000));
+        clock.resume_system_time();
+        assert!(clock.now() < before.plus_millis(3_600_000));
+    }
+
+    #[test]
+    fn equal_seeds_give_equal_randomness() {
+        let at = Timestamp(0);
+        let (one, two) = (Clock::deterministic(at, 3), Clock::deterministic(at, 3));
+        assert_eq!(one.random_uuid(), two.random_uuid());
+        assert_eq!(one.random_u64(), two.random_u64());
+    }
+
+    #[test]
+    fn a_twin_moves_by_itself() {
+        let clock = Clock::deterministic(Timestamp(5), 1);
+        let twin = clock.twin();
+        twin.advance(10);
+        assert_eq!((clock.now(), twin.now()), (Timestamp(5), Timestamp(15)));
+    }
+}

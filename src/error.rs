@@ -1,0 +1,151 @@
+//! Every error that leaves the house, by AWS's codes: one variant, one row of the table below.
+//!
+//! `Error` is what `expression`, `keyspace`, `store` and `api` return. `SchemaChanged` is the one variant that
+//! never leaves `api`: it asks dispatch to run the operation again with a fresh schema.
+
+use crate::item::{Invalid, Item};
+use crate::kv;
+
+/// Which namespace the qualified `__type` of an error lies in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Namespace {
+    DynamoDb,
+    Coral,
+    CoralValidation,
+}
+
+/// How an error looks on the wire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shape {
+    pub namespace: Namespace,
+    /// The short code boto3 shows as `error.response["Error"]["Code"]`.
+    pub code: &'static str,
+    /// The HTTP status.
+    pub status: u16,
+}
+
+impl Shape {
+    /// The qualified `__type`, for example `com.amazonaws.dynamodb.v20120810#ResourceNotFoundException`.
+    pub fn qualified(&self) -> String {
+        let namespace = match self.namespace {
+            Namespace::DynamoDb => "com.amazonaws.dynamodb.v20120810",
+            Namespace::Coral => "com.amazon.coral.service",
+            Namespace::CoralValidation => "com.amazon.coral.validate",
+        };
+        format!("{namespace}#{}", self.code)
+    }
+}
+
+/// Why one item of a cancelled transaction failed, or `None` as its code where it did not.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CancellationReason {
+    /// `None`, `ConditionalCheckFailed`, `ValidationError`, …
+    pub code: &'static str,
+    pub message: Option<String>,
+    pub item: Option<Item>,
+}
+
+/// The one public error.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    #[error("{0}")]
+    Validation(String),
+    /// The body is not what the protocol allows: wrong JSON types, for example.
+    #[error("{0}")]
+    Serialization(String),
+    #[error("{0}")]
+    ResourceNotFound(String),
+    #[error("{0}")]
+    TableNotFound(String),
+    #[error("{0}")]
+    ResourceInUse(String),
+    #[error("{0}")]
+    TableInUse(String),
+    #[error("{0}")]
+    LimitExceeded(String),
+    #[error("The conditional request failed")]
+    ConditionalCheckFailed { item: Option<Box<Item>> },
+    #[error("{}", cancellation_message(.reasons))]
+    TransactionCanceled { reasons: Vec<CancellationReason> },
+    #[error("Transaction is ongoing for the item")]
+    TransactionConflict,
+    #[error("The specified idempotency token is already in use with different parameters")]
+    IdempotentParameterMismatch,
+    #[error("{0}")]
+    ItemCollectionSizeLimitExceeded(String),
+    #[error("{0}")]
+    ProvisionedThroughputExceeded(String),
+    #[error("{0}")]
+    Throttling(String),
+    #[error("Iterator expired: {0}")]
+    ExpiredIterator(String),
+    #[error("{0}")]
+    TrimmedDataAccess(String),
+    #[error("{0}")]
+    UnknownOperation(String),
+    #[error("{0}")]
+    AccessDenied(String),
+    #[error("{0}")]
+    InternalServerError(String),
+    /// A cached schema was out of date. Handled by dispatch, never seen by a user.
+    #[error("the table's schema changed while the request ran")]
+    SchemaChanged,
+}
+
+impl Error {
+    pub fn validation(message: impl Into<String>) -> Self {
+        Self::Validation(message.into())
+    }
+
+    /// The table of errors: AWS's code, namespace and status of each variant.
+    pub const fn shape(&self) -> Shape {
+        use Namespace::{Coral, CoralValidation, DynamoDb};
+        let (namespace, code, status) = match self {
+            Self::Validation(_) => (CoralValidation, "ValidationException", 400),
+            Self::Serialization(_) => (Coral, "SerializationException", 400),
+            Self::ResourceNotFound(_) => (DynamoDb, "ResourceNotFoundException", 400),
+            Self::TableNotFound(_) => (DynamoDb, "TableNotFoundException", 400),
+            Self::ResourceInUse(_) => (DynamoDb, "ResourceInUseException", 400),
+            Self::TableInUse(_) => (DynamoDb, "TableInUseException", 400),
+            Self::LimitExceeded(_) => (DynamoDb, "LimitExceededException", 400),
+            Self::ConditionalCheckFailed { .. } => (DynamoDb, "ConditionalCheckFailedException", 400),
+            Self::TransactionCanceled { .. } => (DynamoDb, "TransactionCanceledException", 400),
+            Self::TransactionConflict => (DynamoDb, "TransactionConflictException", 400),
+            Self::IdempotentParameterMismatch => (DynamoDb, "IdempotentParameterMismatchException", 400),
+            Self::ItemCollectionSizeLimitExceeded(_) => (DynamoDb, "ItemCollectionSizeLimitExceededException", 400),
+            Self::ProvisionedThroughputExceeded(_) => (DynamoDb, "ProvisionedThroughputExceededException", 400),
+            Self::Throttling(_) => (Coral, "ThrottlingException", 400),
+            Self::ExpiredIterator(_) => (DynamoDb, "ExpiredIteratorException", 400),
+            Self::TrimmedDataAccess(_) => (DynamoDb, "TrimmedDataAccessException", 400),
+            Self::UnknownOperation(_) => (Coral, "UnknownOperationException", 400),
+            Self::AccessDenied(_) => (Coral, "AccessDeniedException", 400),
+            Self::InternalServerError(_) | Self::SchemaChanged => (DynamoDb, "InternalServerError", 500),
+        };
+        Shape { namespace, code, status }
+    }
+
+    /// The engine's error that the retry loop decides by, if this error stands for one.
+    pub const fn is_schema_change(&self) -> bool {
+        matches!(self, Self::SchemaChanged)
+    }
+}
+
+fn cancellation_message(reasons: &[CancellationReason]) -> String {
+    let codes: Vec<&str> = reasons.iter().map(|reason| reason.code).collect();
+    format!(
+        "Transaction cancelled, please refer cancellation reasons for specific reasons [{}]",
+        codes.join(", ")
+    )
+}
+
+impl From<Invalid> for Error {
+    fn from(invalid: Invalid) -> Self {
+        Self::Validation(invalid.0)
+    }
+}
+
+impl From<kv::Error> for Error {
+    fn from(error: kv::Error) -> Self {
+        Self::InternalServerError(error.to_string())
+    }
+}

@@ -1,0 +1,65 @@
+//! The data model: attribute values, 38-digit numbers, items and their sizes.
+//!
+//! Pure: knows nothing of storage, requests or Python. Everything here is already normalised: numbers have
+//! one representation, sets are sorted and free of duplicates, maps are sorted by attribute name. So `==`
+//! is DynamoDB's equality.
+
+mod map;
+mod number;
+mod size;
+
+pub use map::Map;
+pub use number::Number;
+
+/// An attribute name; names up to 24 bytes live inline.
+pub type Name = compact_str::CompactString;
+
+/// An item, or the content of an `M` value: attribute names (sorted by their UTF-8 bytes) to values.
+pub type Item = Map;
+
+/// Deepest nesting of lists and maps in an attribute value that DynamoDB stores.
+pub const MAX_DEPTH: usize = 32;
+
+/// Largest item: 400 KB by DynamoDB's size rule.
+pub const MAX_ITEM_SIZE: usize = 400 * 1024;
+
+/// A value that breaks a rule of the data model; the text is the message of AWS's ValidationException.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Invalid(pub String);
+
+/// One DynamoDB attribute value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AttributeValue {
+    S(String),
+    N(Number),
+    B(Vec<u8>),
+    /// Sorted by UTF-8 bytes, no duplicates, never empty.
+    SS(Vec<String>),
+    /// Sorted by value, no duplicates, never empty.
+    NS(Vec<Number>),
+    /// Sorted by bytes, no duplicates, never empty.
+    BS(Vec<Vec<u8>>),
+    M(Map),
+    L(Vec<AttributeValue>),
+    Null,
+    Bool(bool),
+}
+
+impl AttributeValue {
+    /// DynamoDB's name of the type: `S`, `N`, `B`, `SS`, `NS`, `BS`, `M`, `L`, `NULL` or `BOOL`.
+    pub const fn type_name(&self) -> &'static str {
+        match self {
+            Self::S(_) => "S",
+            Self::N(_) => "N",
+            Self::B(_) => "B",
+            Self::SS(_) => "SS",
+            Self::NS(_) => "NS",
+            Self::BS(_) => "BS",
+            Self::M(_) => "M",
+            Self::L(_) => "L",
+            Self::Null => "NULL",
+            Self::Bool(_) => "BOOL",
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! What can go wrong at or below the key-value contract. The only error enum besides `crate::error::Error`.
+
+/// An error of an engine or of the contract's own rules.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// Another transaction committed a write to something this one read (FoundationDB 1020). Not committed.
+    #[error("transaction not committed due to conflict with another transaction")]
+    Conflict,
+    /// The commit may or may not have happened, and will not happen later (FoundationDB 1021).
+    #[error("transaction may or may not have committed")]
+    MaybeCommitted,
+    /// The commit may have happened, or may still happen later (FoundationDB 1031, 1039).
+    #[error("transaction may or may not have committed, or may still commit")]
+    MaybeCommitsLater,
+    /// The read version is older than the engine keeps (FoundationDB 1007), the five-second limit included.
+    #[error("transaction is too old to perform reads or be committed")]
+    TooOld,
+    /// The read version lies ahead of what the engine has seen (FoundationDB 1009).
+    #[error("request for future version")]
+    FutureVersion,
+    /// A range was read into which an uncommitted versionstamped key of the same transaction may fall (FoundationDB 1036).
+    #[error("read or wrote an unreadable key")]
+    AccessedUnreadable,
+    #[error("key of {0} bytes exceeds the limit of 10,000")]
+    KeyTooLarge(usize),
+    #[error("value of {0} bytes exceeds the limit of 100,000")]
+    ValueTooLarge(usize),
+    /// Keys, values and conflict ranges together exceed 10,000,000 bytes (FoundationDB 2101).
+    #[error("transaction exceeds the byte limit")]
+    TransactionTooLarge,
+    #[error("range begin key larger than end key")]
+    InvertedRange,
+    /// The transaction was committed or cancelled before.
+    #[error("transaction was used after its commit")]
+    UsedAfterCommit,
+    /// The retry loop gave up after so many attempts.
+    #[error("gave up after {0} attempts")]
+    RetryLimit(u32),
+    #[error("storage: {0}")]
+    Io(String),
+    /// What is stored does not decode: never silently skipped.
+    #[error("stored data is damaged: {0}")]
+    Corrupt(String),
+    /// The engine cannot do this (for example: fork a database on disk).
+    #[error("not supported by this engine: {0}")]
+    Unsupported(&'static str),
+}
+
+impl Error {
+    /// Whether the retry loop runs the body again after this error.
+    pub const fn is_retryable(&self) -> bool {
+        matches!(
+            self,
+            Self::Conflict | Self::MaybeCommitted | Self::MaybeCommitsLater | Self::TooOld | Self::FutureVersion
+        )
+    }
+
+    /// Whether the commit that gave this error may nevertheless have happened.
+    pub const fn is_maybe_committed(&self) -> bool {
+        matches!(self, Self::MaybeCommitted | Self::MaybeCommitsLater)
+    }
+}

@@ -1,0 +1,17 @@
+//! fdyno: DynamoDB with an honest change stream, inside a Python process.
+//!
+//! The crate is a house of rooms whose doors open one way only:
+//! `kv <- keyspace <- store <- api <- python`, with the pure rooms `item` and `expression` and the
+//! leaves `error` and `clock` beside them. `tests/rooms.rs` reads the imports and fails when a door
+//! opens the wrong way. `docs/design.md` says what each room is for.
+
+pub mod api;
+pub mod clock;
+pub mod error;
+pub mod expression;
+pub mod item;
+pub mod keyspace;
+pub mod kv;
+#[cfg(feature = "python")]
+mod python;
+pub mod store;
