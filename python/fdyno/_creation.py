@@ -161,6 +161,9 @@ class DeferredAsyncCredentials:
 
         return get
 
+    async def get_account_id(self) -> Any:
+        return getattr(await self.get_frozen_credentials(), "account_id", None)
+
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)

@@ -39,7 +39,9 @@ _SIGNATURES = {
 
 
 def usable() -> bool:
-    """Whether today's botocore has the methods that the mixin relies on."""
+    """Whether the fast route is on and today's botocore has the methods that the mixin relies on."""
+    if not enabled:
+        return False
     for name, expected in _SIGNATURES.items():
         method = getattr(BaseClient, name, None)
         if method is None or tuple(inspect.signature(method).parameters) != expected:
@@ -52,17 +54,31 @@ def upgraded(cls: type) -> type:
     return type(cls.__name__, (FastClient, cls), {"__module__": cls.__module__, "__doc__": cls.__doc__})
 
 
-class _UnserialisedRequest(dict):  # type: ignore[type-arg]
-    """A request dict that is serialised only if somebody looks into it; then the plain route answers what they left."""
+def _headers(operation_model: Any) -> dict[str, str]:
+    metadata = operation_model.metadata
+    return {
+        "X-Amz-Target": f"{metadata['targetPrefix']}.{operation_model.name}",
+        "Content-Type": f"application/x-amz-json-{metadata['jsonVersion']}",
+    }
 
-    def __init__(self, context: Any, serialise: Any) -> None:
-        super().__init__(context=context)
+
+class _UnserialisedRequest(dict):  # type: ignore[type-arg]
+    """A request dict that is serialised only if somebody looks into it; then the plain route answers what they left.
+
+    The headers that follow from the operation are there at once: botocore itself looks at them.
+    """
+
+    def __init__(self, headers: dict[str, str], context: Any, serialise: Any) -> None:
+        super().__init__(headers=headers, context=context)
         self._serialise = serialise
 
     def _fill(self) -> None:
         if self._serialise is not None:
             serialise, self._serialise = self._serialise, None
-            for key, value in serialise().items():
+            full = serialise()
+            for name, value in full["headers"].items():
+                self["headers"].setdefault(name, value)
+            for key, value in full.items():
                 self.setdefault(key, value)
 
     def __missing__(self, key: str) -> Any:
@@ -115,17 +131,21 @@ class FastClient:
             operations = self.__dict__.setdefault("_fdyno_operations", {})
             name = operation_model.name
             if name not in operations:
-                operations[name] = shaped(operation_model)
-            operation = operations[name]
+                operations[name] = shaped(operation_model), _headers(operation_model)
+            operation, known_headers = operations[name]
             if operation is not None:
                 chosen.request = operation.prepare(api_params)
                 if chosen.request is not None:
                     return _UnserialisedRequest(
+                        known_headers.copy(),
                         context,
                         lambda: convert(
                             api_params, operation_model, endpoint_url, context, headers, set_user_agent_header
                         ),
                     )
+            # Refused: botocore goes its whole way, so that whatever it has to say is said in its own order.
+            resolve = super()._resolve_endpoint_ruleset  # type: ignore[misc]
+            endpoint_url, headers, _ = resolve(operation_model, api_params, context)
         return convert(api_params, operation_model, endpoint_url, context, headers, set_user_agent_header)
 
     def _make_request(self, operation_model: Any, request_dict: Any, request_context: Any) -> Any:

@@ -50,9 +50,7 @@ class Handler:
         )
 
     def before_call(self, model: Any, params: Any, context: dict[str, Any], **_: Any) -> Any:
-        chosen = context.get(CONTEXT_KEY)
-        if chosen is None:
-            chosen = context[CONTEXT_KEY] = self._choose(model, context)
+        chosen = self._chosen(model, context)
         if chosen.database is None:
             return None
         if self._asynchronous:
@@ -63,13 +61,18 @@ class Handler:
         # An account's own endpoint would be looked up with credentials that may be missing or expired.
         if "AWS::Auth::AccountId" not in builtins or context.get("is_presign_request"):
             return
-        chosen = context.get(CONTEXT_KEY) or self._choose(model, context)
-        if chosen.database is not None:
+        if self._chosen(model, context).database is not None:
             builtins["AWS::Auth::AccountId"] = None
 
-    def _choose(self, model: Any, context: dict[str, Any]) -> Chosen:
-        region = context.get("client_region") or DEFAULT_REGION
-        return Chosen(state.choose(self._client(), model.service_model.service_name, model.name, region))
+    def _chosen(self, model: Any, context: dict[str, Any]) -> Chosen:
+        """The call's choice: made by whoever asks first, and kept."""
+        chosen: Chosen | None = context.get(CONTEXT_KEY)
+        if chosen is None:
+            region = context.get("client_region") or DEFAULT_REGION
+            service = model.service_model.service_name
+            chosen = Chosen(state.choose(self._client(), service, model.name, region))
+            context[CONTEXT_KEY] = chosen
+        return chosen
 
 
 def answer(chosen: Chosen, model: Any, params: Any, context: dict[str, Any]) -> Answer:

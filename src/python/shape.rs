@@ -1,4 +1,4 @@
-//! botocore's parameter shapes, so that exactly what its validator would refuse is refused here.
+//! botocore's parameter shapes, so that exactly what botocore would refuse is refused here.
 //!
 //! The shapes come from the service model of the botocore at hand, flattened by `fdyno._shapes`, and a walk says yes or
 //! no. It never explains: on no, botocore's own validator runs and raises its own ParamValidationError. When in doubt
@@ -6,7 +6,6 @@
 
 use std::collections::HashMap;
 
-use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyByteArray, PyBytes, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple};
 use serde::Deserialize;
@@ -94,11 +93,11 @@ impl Shapes {
             }
             Shape::Float => object.is_instance_of::<PyFloat>() || object.is_instance_of::<PyInt>(),
             Shape::Boolean => object.is_instance_of::<PyBool>(),
+            // Not files, although the validator takes them: botocore's JSON serializer fails on them, and so shall we.
             Shape::Blob => {
                 object.is_instance_of::<PyBytes>()
                     || object.is_instance_of::<PyByteArray>()
                     || object.is_instance_of::<PyString>()
-                    || object.hasattr(intern!(object.py(), "read")).ok()?
             }
             // Reading it is the validation, and happens in `de`.
             Shape::Timestamp => true,

@@ -318,6 +318,7 @@ pub mod api {
                 let count = Tree::Int(i64::try_from(items.len()).unwrap_or(0));
                 Ok(Tree::map([("Count", count.clone()), ("ScannedCount", count), ("Items", Tree::List(items))]))
             }
+            "ListStreams" => Ok(Tree::map([("Streams", Tree::List(Vec::new()))])),
             other => Err(Error::UnknownOperation(format!("the stand-in has no {other}"))),
         }
     }

@@ -52,6 +52,10 @@ pub mod testing {
         settle_or_await(py, one_permit(), |py, ()| Ok(py.None()))
     }
 
+    /// Whether this is a debug build, whose stack frames are several times as large.
+    #[pymodule_export]
+    const UNOPTIMISED: bool = cfg!(debug_assertions);
+
     /// Lets one waiter go.
     #[pyfunction]
     fn release() {
