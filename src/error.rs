@@ -87,6 +87,9 @@ pub enum Error {
     AccessDenied(String),
     #[error("{0}")]
     InternalServerError(String),
+    /// The key-value layer's error, kept as it is: the retry loop decides by it.
+    #[error("{0}")]
+    Storage(#[from] kv::Error),
     /// A cached schema was out of date. Handled by dispatch, never seen by a user.
     #[error("the table's schema changed while the request ran")]
     SchemaChanged,
@@ -119,12 +122,11 @@ impl Error {
             Self::TrimmedDataAccess(_) => (DynamoDb, "TrimmedDataAccessException", 400),
             Self::UnknownOperation(_) => (Coral, "UnknownOperationException", 400),
             Self::AccessDenied(_) => (Coral, "AccessDeniedException", 400),
-            Self::InternalServerError(_) | Self::SchemaChanged => (DynamoDb, "InternalServerError", 500),
+            Self::InternalServerError(_) | Self::Storage(_) | Self::SchemaChanged => (DynamoDb, "InternalServerError", 500),
         };
         Shape { namespace, code, status }
     }
 
-    /// The engine's error that the retry loop decides by, if this error stands for one.
     pub const fn is_schema_change(&self) -> bool {
         matches!(self, Self::SchemaChanged)
     }
@@ -144,8 +146,11 @@ impl From<Invalid> for Error {
     }
 }
 
-impl From<kv::Error> for Error {
-    fn from(error: kv::Error) -> Self {
-        Self::InternalServerError(error.to_string())
+impl kv::RetryDecision for Error {
+    fn storage_error(&self) -> Option<&kv::Error> {
+        match self {
+            Self::Storage(error) => Some(error),
+            _ => None,
+        }
     }
 }
