@@ -146,3 +146,12 @@ impl From<Invalid> for Error {
         Self::Validation(invalid.0)
     }
 }
+
+impl kv::RetryDecision for Error {
+    fn storage_error(&self) -> Option<&kv::Error> {
+        match self {
+            Self::Storage(error) => Some(error),
+            _ => None,
+        }
+    }
+}
