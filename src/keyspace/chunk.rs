@@ -1,7 +1,7 @@
 //! Large items in chunks: which items need it, how they are cut, and how they are put together again.
 //!
-//! Rows and records hold an item of up to `INLINE_LIMIT` encoded bytes in place. A record then holds at most two such images and
-//! the keys, far below FoundationDB's 100,000 bytes a value; chunks keep some distance to that limit too.
+//! Rows and records hold an item of up to `INLINE_LIMIT` encoded bytes in place. A record then holds at most two such
+//! images and the keys, far below FoundationDB's 100,000 bytes a value; chunks keep some distance to that limit too.
 
 use super::bytes::corrupt;
 use super::stored::{BlobId, BlobPointer};

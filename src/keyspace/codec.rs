@@ -256,7 +256,7 @@ impl RawValue<'_> {
 fn skip_value(reader: &mut Reader<'_>) -> kv::Result<()> {
     match reader.byte()? {
         S | B => reader.bytes().map(drop),
-        N => read_number(reader).map(drop),
+        N => reader.varint().and_then(|_| reader.varint()).map(drop),
         NULL | FALSE | TRUE => Ok(()),
         SS | NS | BS | L | M => {
             let size = reader.u32()?;

@@ -9,6 +9,7 @@
 
 use std::fmt;
 
+use crate::clock::Timestamp;
 use crate::kv::{Version, Versionstamp};
 
 const OFFSET: u128 = 10_u128.pow(33);
@@ -30,18 +31,18 @@ impl Position {
     pub const BYTES: usize = 14;
 
     /// Before every record that a commit of `version` or later writes in this incarnation.
-    pub fn before_version(incarnation: u16, version: Version) -> Self {
-        let mut stamp = [0; 10];
-        for (byte, of_version) in stamp.iter_mut().zip(version.0.to_be_bytes()) {
-            *byte = of_version;
-        }
-        Self { incarnation, stamp: Versionstamp(stamp), user_version: 0 }
+    pub const fn before_version(incarnation: u16, version: Version) -> Self {
+        Self { incarnation, stamp: Versionstamp::first_of(version), user_version: 0 }
     }
 
     /// The version of the commit, which carries its time.
-    pub fn version(&self) -> Version {
-        let [a, b, c, d, e, f, g, h, _, _] = self.stamp.0;
-        Version(u64::from_be_bytes([a, b, c, d, e, f, g, h]))
+    pub const fn version(&self) -> Version {
+        self.stamp.version()
+    }
+
+    /// When the commit was ordered, on the database's clock.
+    pub const fn time(&self) -> Timestamp {
+        self.version().time()
     }
 
     /// The very next place; of the last place, that place itself.

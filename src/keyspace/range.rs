@@ -1,5 +1,7 @@
 //! Half-open ranges of keys, and the positions "just after this key" in both directions.
 
+use crate::kv::{RangeRead, after_prefix};
+
 /// The keys from `begin` on and before `end`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyRange {
@@ -18,8 +20,8 @@ impl KeyRange {
         Self { begin: prefix, end }
     }
 
-    /// Every key that continues `stem`, which ends at a component's end, with more components or not at all. A prefix range would
-    /// also hold keys whose last component is longer; see [`super::tuple`] for why 0xFF parts them.
+    /// Every key that continues `stem`, which ends at a component's end, with more components or not at all. A prefix
+    /// range would also hold keys whose last component is longer; see [`super::tuple`] for why 0xFF parts them.
     pub(super) fn components_under(stem: Vec<u8>) -> Self {
         let end = beyond(stem.clone());
         Self { begin: stem, end }
@@ -41,6 +43,11 @@ impl KeyRange {
             self.end = key.to_vec();
         }
         self
+    }
+
+    /// The range as a read: serializable, forward and unlimited until told otherwise.
+    pub fn into_read(self) -> RangeRead {
+        RangeRead::new(self.begin, self.end)
     }
 
     /// Whether no key can lie in the range. Engines refuse a begin behind the end, so ask before reading.
@@ -65,18 +72,6 @@ pub fn successor(key: &[u8]) -> Vec<u8> {
     next.extend_from_slice(key);
     next.push(0);
     next
-}
-
-/// The least key above every key that begins with `prefix`.
-pub fn after_prefix(prefix: &[u8]) -> Vec<u8> {
-    let significant = prefix.iter().rposition(|byte| *byte != 0xFF).map_or(0, |at| at + 1);
-    let mut end: Vec<u8> = prefix.iter().take(significant).copied().collect();
-    match end.last_mut() {
-        Some(last) => *last += 1,
-        // Nothing but 0xFF: FoundationDB's user keys end there.
-        None => end.push(0xFF),
-    }
-    end
 }
 
 #[cfg(test)]

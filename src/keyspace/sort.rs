@@ -1,7 +1,8 @@
 //! Key conditions on sort keys as ranges of keys.
 
-use super::range::{KeyRange, after_prefix, beyond};
+use super::range::{KeyRange, beyond};
 use super::tuple::{KeyValue, put_escaped, put_ordered};
+use crate::kv::after_prefix;
 
 /// What a key condition asks of one sort key attribute.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -20,12 +20,12 @@
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::bytes::{Reader, corrupt};
-use super::range::{KeyRange, after_prefix};
+use super::range::KeyRange;
 use super::sort::SortCondition;
 use super::tuple::{self, KeyValue, put_ordered, put_raw};
 use super::{BlobId, IndexId, Position};
 use crate::item::AttributeValue;
-use crate::kv;
+use crate::kv::{self, after_prefix};
 
 const METADATA: u8 = b'm';
 const COUNTERS: u8 = b'n';
