@@ -135,19 +135,7 @@ fn check_action_operand(parser: &mut Parser<'_, '_, '_>, action: &str, value: &A
     if fits {
         return;
     }
-    // Only here DynamoDB spells types out.
-    let found = match value {
-        AttributeValue::S(_) => "STRING",
-        AttributeValue::N(_) => "NUMBER",
-        AttributeValue::B(_) => "BINARY",
-        AttributeValue::SS(_) => "STRING_SET",
-        AttributeValue::NS(_) => "NUMBER_SET",
-        AttributeValue::BS(_) => "BINARY_SET",
-        AttributeValue::M(_) => "MAP",
-        AttributeValue::L(_) => "LIST",
-        AttributeValue::Null => "NULL",
-        AttributeValue::Bool(_) => "BOOLEAN",
-    };
+    let found = long_name(value);
     parser.note(Finding::OperandTypes, || {
         format!(
             "Incorrect operand type for operator or function; operator: {action}, operand type: {found}, typeSet: \
@@ -221,5 +209,21 @@ fn check_type(parser: &mut Parser<'_, '_, '_>, operator: &str, operand: &Value, 
     };
     if found != wanted {
         note_type(parser, operator, found);
+    }
+}
+
+/// The name of the value's type where DynamoDB spells it out: in messages about ADD and DELETE.
+pub(super) const fn long_name(value: &AttributeValue) -> &'static str {
+    match value {
+        AttributeValue::S(_) => "STRING",
+        AttributeValue::N(_) => "NUMBER",
+        AttributeValue::B(_) => "BINARY",
+        AttributeValue::SS(_) => "STRING_SET",
+        AttributeValue::NS(_) => "NUMBER_SET",
+        AttributeValue::BS(_) => "BINARY_SET",
+        AttributeValue::M(_) => "MAP",
+        AttributeValue::L(_) => "LIST",
+        AttributeValue::Null => "NULL",
+        AttributeValue::Bool(_) => "BOOLEAN",
     }
 }
