@@ -283,7 +283,7 @@ impl Update {
     /// AttributeUpdates. None at all is an update that changes nothing.
     pub fn from_attribute_updates(updates: &[AttributeUpdate<'_>]) -> Result<Self, Error> {
         let actions = updates.iter().map(action).collect::<Result<_, _>>()?;
-        Ok(Self { actions })
+        Ok(Self { actions, legacy: true })
     }
 }
 

@@ -15,6 +15,8 @@ use crate::item::{AttributeValue, Item, Name};
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Update {
     pub(super) actions: Vec<Action>,
+    /// Whether it comes from AttributeUpdates, which word one error differently.
+    pub(super) legacy: bool,
 }
 
 /// What is done at one path.
@@ -81,7 +83,7 @@ impl Update {
             parser.note(Finding::Clash, || message);
         }
         parser.finish()?;
-        Ok(Self { actions })
+        Ok(Self { actions, legacy: false })
     }
 
     /// The names of the top-level attributes the update writes to or within, in the order of the expression.

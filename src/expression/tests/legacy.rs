@@ -173,6 +173,9 @@ fn attribute_updates_put_add_and_delete() {
     .unwrap();
     assert_eq!(new, item(&[("a", v(6)), ("ss", strings(&["y"])), ("l", list(&[v(1), v(2)])), ("new", v(1))]));
 
+    let mismatch = Update::from_attribute_updates(&[update("s", AttributeAction::Add, Some(&one))]).unwrap();
+    assert_eq!(message(mismatch.apply(Some(&subject()), &Item::new())), "Type mismatch for attribute to update");
+
     let text = v("x");
     for (action, value, expected) in [
         (AttributeAction::Put, None, "Only DELETE action is allowed when no attribute value is specified"),
