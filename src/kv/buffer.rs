@@ -25,7 +25,11 @@ pub(super) enum Mutation {
     /// On top of a value that was not read.
     Add(i64),
     /// A value to be stamped at commit, and what was added to it afterwards.
-    Stamped { value: Vec<u8>, offset: usize, added: Option<i64> },
+    Stamped {
+        value: Vec<u8>,
+        offset: usize,
+        added: Option<i64>,
+    },
 }
 
 /// A write whose key is known at commit.
