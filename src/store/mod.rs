@@ -7,6 +7,7 @@
 mod alter;
 mod blob;
 mod catalogue;
+mod check;
 mod index;
 mod maintenance;
 mod read;

@@ -300,7 +300,7 @@ fn unchanged(old: Option<Loaded>) -> Written {
 }
 
 /// The key of an item's entry in an index, if it has one.
-fn entry_key(space: &TableSpace, index: &Index, item: &Item, key: &Key) -> Result<Option<Vec<u8>>, Error> {
+pub(super) fn entry_key(space: &TableSpace, index: &Index, item: &Item, key: &Key) -> Result<Option<Vec<u8>>, Error> {
     let Some(index_key) = index.key_of(item) else { return Ok(None) };
     let (partition, sort) = (key_values(&index_key.partition)?, key_values(&index_key.sort)?);
     let entry = IndexKey { partition: &partition, sort: &sort, base: key.primary()? };
