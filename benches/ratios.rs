@@ -81,7 +81,7 @@ fn median(mut samples: Vec<Duration>) -> Duration {
     samples.get(samples.len() / 2).copied().unwrap_or_default()
 }
 
-fn time(mut work: impl FnMut() -> Outcome<()>) -> Outcome<Duration> {
+fn time(work: impl FnOnce() -> Outcome<()>) -> Outcome<Duration> {
     let begin = Instant::now();
     work()?;
     Ok(begin.elapsed())
