@@ -158,7 +158,9 @@ pub(super) fn a_range_conflicts_only_where_own_writes_do_not_answer(make: Make) 
         transaction.clear_range(b"f", b"h").unwrap();
         assert_eq!(keys(&range(transaction, &all())), "bdh");
     };
-    for (key, expected) in [("b", true), ("c", true), ("d", false), ("d\0", true), ("f", false), ("g", false), ("h", true)] {
+    for (key, expected) in
+        [("b", true), ("c", true), ("d", false), ("d\0", true), ("f", false), ("g", false), ("h", true)]
+    {
         assert_eq!(conflicts(&database, reads, sets(key)), expected, "{key}");
         wait(async {
             let transaction = database.begin();
@@ -208,8 +210,16 @@ pub(super) fn explicit_conflicts_act_like_reads_and_writes(make: Make) {
     let nothing_written = |other: &Transaction| other.add_write_conflict_range(b"c", b"e").unwrap();
     assert!(conflicts(&database, |transaction| transaction.add_read_conflict_key(b"c").unwrap(), sets("c")));
     assert!(!conflicts(&database, |transaction| transaction.add_read_conflict_key(b"c").unwrap(), sets("d")));
-    assert!(conflicts(&database, |transaction| transaction.add_read_conflict_range(b"a", b"d").unwrap(), nothing_written));
-    assert!(!conflicts(&database, |transaction| transaction.add_read_conflict_range(b"a", b"c").unwrap(), nothing_written));
+    assert!(conflicts(
+        &database,
+        |transaction| transaction.add_read_conflict_range(b"a", b"d").unwrap(),
+        nothing_written
+    ));
+    assert!(!conflicts(
+        &database,
+        |transaction| transaction.add_read_conflict_range(b"a", b"c").unwrap(),
+        nothing_written
+    ));
     assert!(conflicts(&database, |transaction| drop(get(transaction, "d")), nothing_written));
 }
 

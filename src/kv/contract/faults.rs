@@ -5,7 +5,7 @@ use crate::kv::faults::{Kind, Plan};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
-const SEEDS: u64 = 60;
+const USUAL_SEEDS: u64 = 60;
 
 fn with(plan: Plan) -> Database {
     Database::faults(clock(), plan)
@@ -60,7 +60,9 @@ fn each_fault_says_what_was_done() {
         assert_eq!(stored(&database, "a").is_some(), committed, "{kind:?}");
         assert_eq!(fired(&database, kind), 1);
     }
-    for (kind, error) in [(Kind::TooOld, Error::TooOld), (Kind::ReadFailed, Error::Io("injected: read failed".to_owned()))] {
+    for (kind, error) in
+        [(Kind::TooOld, Error::TooOld), (Kind::ReadFailed, Error::Io("injected: read failed".to_owned()))]
+    {
         let transaction = always(kind).begin();
         assert_eq!(wait(transaction.get(b"a", Isolation::Snapshot)), Err(error.clone()));
         assert_eq!(wait(transaction.range(&RangeRead::prefix(b"a"))), Err(error));
@@ -109,9 +111,7 @@ fn an_attempt_that_did_commit_gives_its_own_answer_and_stamp() {
         let database = always(kind);
         let runs = AtomicU32::new(0);
         let (answer, stamp) = wait(database.run_stamped(
-            || {
-                b"id".to_vec()
-            },
+            || b"id".to_vec(),
             |transaction| {
                 runs.fetch_add(1, Ordering::Relaxed);
                 count(transaction)
@@ -129,7 +129,7 @@ fn an_attempt_that_did_commit_gives_its_own_answer_and_stamp() {
 #[test]
 fn a_late_attempt_never_lands_after_its_fence() {
     let (mut landed, mut refused) = (0, 0);
-    for seed in 0..SEEDS {
+    for seed in seeds(USUAL_SEEDS) {
         let database = with(Plan::none().with_seed(seed).with(Kind::LaterLands, 0.4));
         for round in 1..=10 {
             let answer = wait(database.run(fresh_id(&database), count)).unwrap();
@@ -146,7 +146,7 @@ fn a_late_attempt_never_lands_after_its_fence() {
 /// Blind writes conflict with nothing: only the commit id keeps a late one from landing over newer data.
 #[test]
 fn a_late_blind_write_never_lands_over_what_came_after_its_fence() {
-    for seed in 0..SEEDS {
+    for seed in seeds(USUAL_SEEDS) {
         let database = with(Plan::none().with_seed(seed).with(Kind::LaterLands, 0.5));
         for round in 0..10_i64 {
             wait(database.run(fresh_id(&database), |transaction| async move {
@@ -162,7 +162,7 @@ fn a_late_blind_write_never_lands_over_what_came_after_its_fence() {
 #[test]
 fn every_kind_of_fault_fires_and_the_retry_loop_loses_and_doubles_nothing() {
     let mut total: BTreeMap<&str, u64> = BTreeMap::new();
-    for seed in 0..SEEDS {
+    for seed in seeds(USUAL_SEEDS) {
         let database = with(Plan::seeded(seed));
         let mut done = Vec::new();
         for _ in 0..60 {

@@ -128,6 +128,28 @@ pub(super) fn a_snapshot_beyond_five_seconds_is_too_old_to_commit(make: Make) {
     assert_eq!(wait(writer.commit()), Err(Error::TooOld));
     assert_eq!(stored(&database, "b"), None);
     assert_eq!(wait(reader.commit()), Ok(None), "there is nothing to commit, so nothing too old");
+
+    let alone = database.begin();
+    get(&alone, "a");
+    alone.set(b"b", b"".as_slice()).unwrap();
+    database.skip_machine_time(5_001);
+    assert_eq!(wait(alone.commit()), Err(Error::TooOld), "even if nothing was committed meanwhile");
+}
+
+pub(super) fn readers_of_one_version_age_each_by_itself(make: Make) {
+    let database = make(clock());
+    let old = database.begin();
+    get(&old, "a");
+    database.skip_machine_time(4_000);
+    let (young, loser) = (database.begin(), database.begin());
+    get(&young, "a");
+    get(&loser, "c");
+    database.skip_machine_time(2_000);
+    put(&database, "c", "");
+    for (transaction, expected) in [(old, Err(Error::TooOld)), (young, Ok(())), (loser, Err(Error::Conflict))] {
+        transaction.set(b"b", b"".as_slice()).unwrap();
+        assert_eq!(wait(transaction.commit()).map(drop), expected);
+    }
 }
 
 pub(super) fn a_transaction_without_reads_does_not_age(make: Make) {

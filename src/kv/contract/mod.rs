@@ -30,6 +30,12 @@ fn clock() -> Clock {
     Clock::deterministic(NOON, 7)
 }
 
+/// The seeds of a random test; `FDYNO_SEEDS` asks for more of them than usual.
+fn seeds(usual: u64) -> std::ops::Range<u64> {
+    let asked = std::env::var("FDYNO_SEEDS").ok().and_then(|seeds| seeds.parse().ok());
+    0..asked.unwrap_or(usual)
+}
+
 /// Waits for a future on this thread.
 fn wait<T>(future: impl Future<Output = T>) -> T {
     let mut future = pin!(future);
@@ -189,6 +195,7 @@ rules! {
         a_key_too_long_to_exist_reads_as_absent,
         a_snapshot_beyond_five_seconds_is_too_old_to_read,
         a_snapshot_beyond_five_seconds_is_too_old_to_commit,
+        readers_of_one_version_age_each_by_itself,
         a_transaction_without_reads_does_not_age,
         an_old_reader_does_not_hold_up_the_rest,
     ]

@@ -107,7 +107,9 @@ pub(super) fn a_byte_limit_ends_a_range_with_the_pair_that_meets_it(make: Make) 
     let database = make(clock());
     fill(&database, "abcde");
     let transaction = database.begin();
-    for (bytes, forward, more) in [(1, "a", true), (2, "a", true), (3, "ab", true), (10, "abcde", true), (11, "abcde", false)] {
+    for (bytes, forward, more) in
+        [(1, "a", true), (2, "a", true), (3, "ab", true), (10, "abcde", true), (11, "abcde", false)]
+    {
         let page = range(&transaction, &all().byte_limited(bytes));
         assert_eq!((keys(&page).as_str(), page.more), (forward, more), "{bytes} bytes");
     }
@@ -262,7 +264,8 @@ pub(super) fn an_add_is_read_back_on_top_of_own_and_stored_values(make: Make) {
     let numbers: Vec<i64> = page.pairs.iter().map(|pair| number(Some(pair.value.clone()))).collect();
     assert_eq!(numbers, [3, 5, 21, 12]);
     wait(transaction.commit()).unwrap();
-    let after: Vec<i64> = [b"absent".as_slice(), b"gone", b"set", b"stored"].map(|key| stored_number(&database, key)).into();
+    let after: Vec<i64> =
+        [b"absent".as_slice(), b"gone", b"set", b"stored"].map(|key| stored_number(&database, key)).into();
     assert_eq!(after, numbers);
 }
 

@@ -89,7 +89,8 @@ pub(super) fn transfers_between_accounts_keep_the_sum(make: Make) {
                 let mut random = fastrand::Rng::with_seed(seed);
                 for _ in 0..200 {
                     let (from, to, amount) = (random.u8(0..ACCOUNTS), random.u8(0..ACCOUNTS), random.i64(1..100));
-                    wait(database.run(fresh_id(database), |transaction| transfer(transaction, from, to, amount))).unwrap();
+                    wait(database.run(fresh_id(database), |transaction| transfer(transaction, from, to, amount)))
+                        .unwrap();
                     assert_eq!(balances(database).iter().sum::<i64>(), 0, "seed {seed}");
                 }
             });
