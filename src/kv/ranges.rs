@@ -65,8 +65,10 @@ impl RangeSet {
     }
 
     pub(super) fn remove(&mut self, begin: &[u8], end: &[u8]) {
-        while begin < end {
-            let Some((range_begin, range_end)) = self.before(end).map(|(b, e)| (b.clone(), e.clone())) else { return };
+        if begin >= end {
+            return;
+        }
+        while let Some((range_begin, range_end)) = self.before(end).map(|(begin, end)| (begin.clone(), end.clone())) {
             if *range_end <= *begin {
                 return;
             }
