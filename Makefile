@@ -41,7 +41,7 @@ lint: $(VENV)/.built ## format, clippy, stubs
 	$(BIN)/python -m mypy.stubtest fdyno._fdyno
 
 bench: $(VENV)/.built ## speed, as ratios within one run
-	$(CARGO) bench --locked
+	$(CARGO) bench --locked --bench ratios
 	$(BIN)/python benches/boto3_paths.py
 
 build: $(VENV)/.built ## the wheel, in dist/
