@@ -10,12 +10,12 @@ mod catalogue;
 mod check;
 mod index;
 mod maintenance;
-mod read;
+pub mod read;
 mod schema;
-mod stream;
-mod table;
+pub mod stream;
+pub mod table;
 mod token;
-mod write;
+pub mod write;
 
 use std::future::Future;
 use std::sync::Arc;
