@@ -43,3 +43,9 @@ pub struct Version(pub u64);
 /// The 10 bytes that the store stamps at commit: 8 bytes of commit version, 2 bytes of batch order, big-endian.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Versionstamp(pub [u8; 10]);
+
+/// (stub, replaced by the kv branch)
+#[derive(Clone, Debug)]
+pub struct Database;
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Work;
