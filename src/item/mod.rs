@@ -9,7 +9,7 @@ mod number;
 mod size;
 
 pub use map::Map;
-pub use number::Number;
+pub use number::{MAX_DIGITS, MAX_MAGNITUDE, MIN_MAGNITUDE, Number};
 
 /// An attribute name; names up to 24 bytes live inline.
 pub type Name = compact_str::CompactString;
