@@ -1,20 +1,29 @@
-//! GetItem.
+//! GetItem: reads one item by its key.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use std::collections::BTreeMap;
-
-use crate::api::parameters::{Given, Parameter, absent, done};
-use crate::api::wire::{Attributes, Image};
-
+use super::capacity::{Consumed, ConsumedCapacity, Detail};
+use super::constraints::{Constraints, refuse_absent, values};
+use super::expressions::Texts;
+use super::keys;
+use super::parameters::{Given, Parameter, absent, different, done};
+use super::resource::TableName;
+use super::wire::Attributes;
 use crate::error::Error;
+use crate::item::Item;
 use crate::store::Store;
 use crate::store::table::Realm;
+
+pub const CONSISTENT_READ: Parameter =
+    different("ConsistentRead", "every read is strongly consistent; the parameter only doubles the reported capacity");
 
 pub const PARAMETERS: &[Parameter] = &[
     done("TableName"),
     done("Key"),
-    done("ConsistentRead"),
+    CONSISTENT_READ,
     done("ProjectionExpression"),
     done("ExpressionAttributeNames"),
     done("ReturnConsumedCapacity"),
@@ -24,22 +33,49 @@ pub const PARAMETERS: &[Parameter] = &[
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
 pub struct Input {
-    pub table_name: Option<String>,
-    pub key: Option<Attributes>,
-    pub consistent_read: Option<bool>,
-    pub projection_expression: Option<String>,
-    pub expression_attribute_names: Option<BTreeMap<String, String>>,
-    pub return_consumed_capacity: Option<String>,
-    pub attributes_to_get: Option<Given>,
+    table_name: Option<String>,
+    key: Option<Attributes>,
+    consistent_read: Option<bool>,
+    projection_expression: Option<String>,
+    expression_attribute_names: Option<BTreeMap<String, String>>,
+    return_consumed_capacity: Option<String>,
+    attributes_to_get: Option<Given>,
 }
 
 #[derive(Debug, Default, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct Output {
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub item: Option<Image>,
+    pub item: Option<Item>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub consumed_capacity: Option<ConsumedCapacity>,
 }
 
-pub async fn run(_store: &Store, _realm: &Realm, _input: &Input) -> Result<Output, Error> {
-    Err(Error::InternalServerError("unfinished".to_owned()))
+pub async fn run(store: &Store, realm: &Realm, input: &Input) -> Result<Output, Error> {
+    let mut constraints = Constraints::new();
+    let table_name = constraints.table("tableName", &input.table_name);
+    let key = constraints.required("key", &input.key);
+    let asked_capacity = input.return_consumed_capacity.as_deref();
+    constraints.one_of("returnConsumedCapacity", asked_capacity, values::RETURN_CONSUMED_CAPACITY);
+    let (table_name, key) = constraints.finish((table_name, key))?;
+    refuse_absent("GetItem", &[("AttributesToGet", input.attributes_to_get.is_some())])?;
+    let key = key.item()?;
+    let texts = Texts {
+        names: input.expression_attribute_names.as_ref(),
+        projection: input.projection_expression.as_deref(),
+        ..Texts::default()
+    };
+    let projection = texts.parse(&["ProjectionExpression"])?.projection;
+
+    let name = TableName::parse(realm, table_name)?;
+    let table = store.table(&name.realm, name.name).await?;
+    let key = keys::from_parameter(&table, key)?;
+    let found = store.get(&[(Arc::clone(&table), key)]).await?.pop().flatten();
+    let consumed = Consumed::read(found.as_ref().map_or(0, Item::size), input.consistent_read == Some(true));
+    let item = match (found, projection) {
+        (Some(item), Some(projection)) => Some(projection.apply(&item)),
+        (found, _) => found,
+    };
+    let consumed_capacity = consumed.report(name.given, Detail::of(asked_capacity), None);
+    Ok(Output { item, consumed_capacity })
 }
