@@ -4,12 +4,17 @@
 //! small stack: conditions compile to a flat program, paths and functions have explicit depth limits. Knows nothing of
 //! tables, storage or requests; what a key is, the caller says.
 
+mod apply;
 mod condition;
 mod evaluate;
 mod key_condition;
+mod operands;
+mod parser;
 mod path;
 mod projection;
+mod reserved_words;
 mod substitutions;
+mod token;
 mod update;
 
 pub use condition::Condition;
