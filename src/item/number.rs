@@ -343,5 +343,4 @@ impl FromStr for Number {
 }
 
 #[cfg(test)]
-#[path = "number_tests.rs"]
 mod tests;

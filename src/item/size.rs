@@ -1,16 +1,27 @@
 //! Item sizes by DynamoDB's rule, which bounds items (400 KB), pages (1 MB) and capacity units.
 //!
 //! Source: Amazon DynamoDB Developer Guide, "DynamoDB item sizes and formats". Names and strings count their UTF-8
-//! bytes, binary its bytes, null and boolean one. A number counts one byte per two significant digits plus one (and
-//! one more below zero: the Guide says "approximately"). A list or map counts 3 and one per element besides contents.
-//! Sets count their elements. Every walk is bounded: deeper than `MAX_DEPTH` plus a margin no value exists.
+//! bytes, binary its bytes, null and boolean one. A number counts one byte per two significant digits plus one, and
+//! one more below zero; the Guide says "approximately", and measurements at the 400 KB limit (published with pull
+//! request 195 of nubo-db/dynoxide, 2026-08) show that digits pair up on each side of the point by themselves.
+//! A list or map counts 3 and one per element besides contents. Sets count their elements.
+//! The walks recurse, bounded because no value is nested deeper than `MAX_DEPTH`.
 
 use super::{AttributeValue, Map, Number};
 
 impl Number {
-    /// Bytes by DynamoDB's size rule: 1 (zero) to 21.
-    pub const fn size(&self) -> usize {
-        (self.digits() as usize).div_ceil(2) + 1 + self.is_negative() as usize
+    /// Bytes by DynamoDB's size rule: 1 (zero) to 22.
+    pub fn size(&self) -> usize {
+        let (digits, magnitude) = (self.digits(), self.magnitude());
+        let pairs = match u32::try_from(magnitude) {
+            // Digits on both sides of the point.
+            Ok(whole) if !self.is_integer() => {
+                let whole = whole + 1;
+                whole.div_ceil(2) + digits.saturating_sub(whole).div_ceil(2)
+            }
+            _ => digits.div_ceil(2),
+        };
+        pairs as usize + 1 + usize::from(self.is_negative())
     }
 }
 
@@ -30,12 +41,13 @@ impl AttributeValue {
         }
     }
 
-    /// How many lists and maps lie around the innermost value: 0 for a scalar or a set, 1 for a list of scalars.
+    /// Levels of nesting, this value's own included: 1 for a scalar, a set or an empty list, 2 for a list of scalars.
+    /// At most [`MAX_DEPTH`](super::MAX_DEPTH) in what DynamoDB stores.
     pub fn depth(&self) -> usize {
         match self {
-            Self::M(map) => 1 + map.iter().map(|(_, value)| value.depth()).max().unwrap_or(0),
+            Self::M(map) => 1 + map.depth(),
             Self::L(list) => 1 + list.iter().map(Self::depth).max().unwrap_or(0),
-            _ => 0,
+            _ => 1,
         }
     }
 }
@@ -46,7 +58,7 @@ impl Map {
         self.iter().map(|(name, value)| name.len() + value.size()).sum()
     }
 
-    /// The depth of the deepest attribute.
+    /// The depth of the deepest attribute; 0 when there is none.
     pub fn depth(&self) -> usize {
         self.iter().map(|(_, value)| value.depth()).max().unwrap_or(0)
     }
@@ -58,6 +70,10 @@ mod tests {
 
     fn number(value: i64) -> AttributeValue {
         AttributeValue::N(value.into())
+    }
+
+    fn decimal(coefficient: u128, exponent: i16) -> AttributeValue {
+        AttributeValue::N(Number::from_parts(false, coefficient, exponent).unwrap_or_default())
     }
 
     #[test]
@@ -74,6 +90,10 @@ mod tests {
             (number(123), 3),
             (number(-123), 4),
             (number(1_000_000), 2),
+            (decimal(1, -3), 2),
+            (decimal(15, -1), 3),
+            (decimal(1005, -1), 4),
+            (decimal(10005, -2), 4),
             (AttributeValue::SS(vec!["a".to_owned(), "bc".to_owned()]), 3),
             (AttributeValue::NS(vec![1.into(), 100.into(), 123.into()]), 7),
             (AttributeValue::BS(vec![vec![1], vec![2, 3]]), 3),
@@ -95,10 +115,10 @@ mod tests {
     }
 
     #[test]
-    fn depth_counts_containers() {
-        assert_eq!(number(1).depth(), 0);
+    fn depth_counts_the_value_itself_and_what_lies_around_it() {
+        assert_eq!(number(1).depth(), 1);
         assert_eq!(AttributeValue::L(vec![]).depth(), 1);
         let inner: Map = [("a".into(), AttributeValue::L(vec![AttributeValue::Null]))].into_iter().collect();
-        assert_eq!(AttributeValue::M(inner).depth(), 2);
+        assert_eq!(AttributeValue::M(inner).depth(), 3);
     }
 }
