@@ -1,6 +1,6 @@
 //! BatchGetItem: up to 100 items of any tables, by their keys.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -101,9 +101,8 @@ pub async fn run(store: &Store, realm: &Realm, input: &Input) -> Result<Output, 
         }
         wanted.push(Wanted { given_name, request, projection, table, keys });
     }
-    let mut seen = HashSet::new();
-    let mut places = wanted.iter().flat_map(|wanted| wanted.keys.iter().map(|key| (wanted.table.id, key.to_item(&wanted.table.key))));
-    if !places.all(|(table, key)| seen.insert((table, format!("{key:?}")))) {
+    let places = wanted.iter().flat_map(|wanted| wanted.keys.iter().map(|key| (wanted.table.id, key)));
+    if keys::any_twice(places) {
         return Err(Error::validation("Provided list of item keys contains duplicates"));
     }
     read(store, &wanted, Detail::of(input.return_consumed_capacity.as_deref())).await

@@ -3,7 +3,6 @@
 //! DynamoDB promises each write alone, not the batch. Here the batch is written in as few transactions as the key-value
 //! layer's size limit allows, nearly always one.
 
-use std::collections::HashSet;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -171,7 +170,6 @@ async fn plan<'a>(
     requests: &'a [(String, Vec<WriteRequest>)],
 ) -> Result<Vec<Planned<'a>>, Error> {
     let mut planned = Vec::new();
-    let mut seen = HashSet::new();
     for (given_name, writes) in requests {
         let name = TableName::parse(realm, given_name)?;
         let table = store.table(&name.realm, name.name).await?;
@@ -183,11 +181,11 @@ async fn plan<'a>(
                 (None, Some(key)) => keys::from_parameter(&table, key.item()?)?,
                 (None, None) => continue,
             };
-            if !seen.insert((table.id, key.clone())) {
-                return Err(Error::validation("Provided list of item keys contains duplicates"));
-            }
             planned.push(Planned { given_name, table: Arc::clone(&table), key, item });
         }
+    }
+    if keys::any_twice(planned.iter().map(|planned| (planned.table.id, &planned.key))) {
+        return Err(Error::validation("Provided list of item keys contains duplicates"));
     }
     Ok(planned)
 }

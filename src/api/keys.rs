@@ -72,6 +72,18 @@ pub fn check_updated(table: &Table, item: &Item, is_touched: impl Fn(&str) -> bo
     Ok(())
 }
 
+/// Whether two of the keys, each with its table's id, are the same. Requests hold at most a hundred.
+pub fn any_twice<'a>(keys: impl Iterator<Item = (u64, &'a Key)>) -> bool {
+    let mut seen: Vec<(u64, &Key)> = Vec::new();
+    for place in keys {
+        if seen.contains(&place) {
+            return true;
+        }
+        seen.push(place);
+    }
+    false
+}
+
 fn check_index_types(table: &Table, item: &Item) -> Result<(), Error> {
     for index in &table.indexes {
         for attribute in index.key.attributes() {

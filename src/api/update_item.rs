@@ -132,8 +132,8 @@ fn attributes(return_values: Option<&str>, update: Option<&Update>, written: Wri
     match (return_values, update, &new) {
         (Some("ALL_OLD"), ..) => old,
         (Some("ALL_NEW"), ..) => new,
-        (Some("UPDATED_OLD"), Some(update), Some(new)) => Some(update.updated_old(old.as_ref(), new)),
-        (Some("UPDATED_NEW"), Some(update), Some(new)) => Some(update.updated_new(old.as_ref(), new)),
+        (Some("UPDATED_OLD"), Some(update), _) => Some(update.updated_old(old.as_ref())),
+        (Some("UPDATED_NEW"), Some(update), Some(new)) => Some(update.updated_new(new)),
         _ => None,
     }
     .filter(|attributes| !attributes.is_empty())

@@ -11,7 +11,8 @@ use serde::ser::{Serialize, Serializer};
 
 use crate::clock;
 use crate::error::Error;
-use crate::item::{Invalid, Item, ItemInput, Name};
+use crate::item::wire::ItemInput;
+use crate::item::{Invalid, Item, Name};
 
 /// The name under which timestamps cross a boundary: a newtype struct over seconds since the epoch.
 pub const TIMESTAMP: &str = "Timestamp";
