@@ -27,6 +27,8 @@ mod resource;
 mod scan;
 mod single_write;
 mod streams;
+mod table_definition;
+mod table_description;
 mod transact_get_items;
 mod transact_write_items;
 mod transact_write_plan;

@@ -149,16 +149,16 @@ fn check_filter(key: &KeySchema, filter: Option<&Condition>) -> Result<(), Error
 }
 
 fn attributes(attributes: &[KeyAttribute]) -> Vec<expression::KeyAttribute<'_>> {
-    let of = |attribute| {
-        let KeyAttribute { name, kind } = attribute;
-        let key_type = match kind {
-            KeyKind::S => KeyType::S,
-            KeyKind::N => KeyType::N,
-            KeyKind::B => KeyType::B,
-        };
-        expression::KeyAttribute { name, key_type }
+    attributes.iter().map(attribute).collect()
+}
+
+fn attribute(attribute: &KeyAttribute) -> expression::KeyAttribute<'_> {
+    let key_type = match attribute.kind {
+        KeyKind::S => KeyType::S,
+        KeyKind::N => KeyType::N,
+        KeyKind::B => KeyType::B,
     };
-    attributes.iter().map(of).collect()
+    expression::KeyAttribute { name: &attribute.name, key_type }
 }
 
 fn sort_bound(condition: SortCondition) -> SortBound {
