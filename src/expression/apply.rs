@@ -24,9 +24,9 @@ impl Update {
             let value = match &action.change {
                 Change::Set(value) => Some(value.evaluate(before)?.into_owned()),
                 Change::Remove => None,
-                Change::Add(operand) => Some(sum(path.get(before), operand)?),
+                Change::Add(operand) => Some(sum(path.get(before), operand)?.ok_or_else(|| self.wrong_type())?),
                 Change::Delete(operand) => match path.get(before) {
-                    Some(current) => difference(current, operand)?,
+                    Some(current) => difference(current, operand).ok_or_else(|| self.wrong_type())?,
                     None => continue,
                 },
             };
@@ -54,6 +54,11 @@ impl Update {
             return Err(Error::validation("Item size to update has exceeded the maximum allowed size"));
         }
         Ok(item)
+    }
+
+    /// The error of adding to, or deleting from, a value of another type.
+    fn wrong_type(&self) -> Error {
+        if self.legacy { Error::validation("Type mismatch for attribute to update") } else { wrong_type() }
     }
 }
 
@@ -91,25 +96,25 @@ impl Value {
     }
 }
 
-/// What ADD makes of the value that is there.
-fn sum(current: Option<&AttributeValue>, operand: &AttributeValue) -> Result<AttributeValue, Error> {
-    Ok(match (current, operand) {
+/// What ADD makes of the value that is there; nothing if the types differ.
+fn sum(current: Option<&AttributeValue>, operand: &AttributeValue) -> Result<Option<AttributeValue>, Error> {
+    Ok(Some(match (current, operand) {
         (None, operand) => operand.clone(),
         (Some(AttributeValue::N(one)), AttributeValue::N(two)) => AttributeValue::N(one.checked_add(two)?),
         (Some(AttributeValue::SS(one)), AttributeValue::SS(two)) => AttributeValue::SS(union(one, two)),
         (Some(AttributeValue::NS(one)), AttributeValue::NS(two)) => AttributeValue::NS(union(one, two)),
         (Some(AttributeValue::BS(one)), AttributeValue::BS(two)) => AttributeValue::BS(union(one, two)),
-        _ => return Err(wrong_type()),
-    })
+        _ => return Ok(None),
+    }))
 }
 
-/// What DELETE leaves of the set that is there; nothing if it takes the last element.
-fn difference(current: &AttributeValue, operand: &AttributeValue) -> Result<Option<AttributeValue>, Error> {
-    Ok(match (current, operand) {
+/// What DELETE leaves of the set that is there: `Some(None)` if it takes the last element, `None` if the types differ.
+fn difference(current: &AttributeValue, operand: &AttributeValue) -> Option<Option<AttributeValue>> {
+    Some(match (current, operand) {
         (AttributeValue::SS(one), AttributeValue::SS(two)) => without(one, two).map(AttributeValue::SS),
         (AttributeValue::NS(one), AttributeValue::NS(two)) => without(one, two).map(AttributeValue::NS),
         (AttributeValue::BS(one), AttributeValue::BS(two)) => without(one, two).map(AttributeValue::BS),
-        _ => return Err(wrong_type()),
+        _ => return None,
     })
 }
 

@@ -154,7 +154,10 @@ impl Condition {
 
     /// Every document path the condition reads, in order of appearance.
     pub fn paths(&self) -> impl Iterator<Item = &Path> {
-        self.steps.iter().filter_map(|step| if let Step::Test(test) = step { Some(test) } else { None }).flat_map(Test::paths)
+        self.steps
+            .iter()
+            .filter_map(|step| if let Step::Test(test) = step { Some(test) } else { None })
+            .flat_map(Test::paths)
     }
 }
 

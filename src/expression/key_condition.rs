@@ -126,7 +126,8 @@ impl KeyCondition {
         let of = |attribute: &KeyAttribute<'_>| {
             self.conditions.iter().find(|(name, _)| name == attribute.name).map(|(_, condition)| condition)
         };
-        let mut range = KeyRange { partition: Vec::with_capacity(partition.len()), sort_prefix: Vec::new(), sort: None };
+        let mut range =
+            KeyRange { partition: Vec::with_capacity(partition.len()), sort_prefix: Vec::new(), sort: None };
         for attribute in partition {
             match of(attribute).ok_or_else(|| missed(attribute))? {
                 SortCondition::Equal(value) => {

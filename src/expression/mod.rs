@@ -8,6 +8,7 @@ mod apply;
 mod condition;
 mod evaluate;
 mod key_condition;
+mod legacy;
 mod operands;
 mod parser;
 mod path;
@@ -19,10 +20,15 @@ mod update;
 
 pub use condition::Condition;
 pub use key_condition::{KeyAttribute, KeyCondition, KeyRange, KeyType, SortCondition};
+pub use legacy::{AttributeAction, AttributeUpdate, ComparisonOperator, ConditionalOperator, Constraint, Expected};
 pub use path::{Element, Path};
 pub use projection::Projection;
 pub use substitutions::Substitutions;
 pub use update::Update;
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test may fail loudly")]
+mod tests;
 
 /// Which of the five expressions a text is; its name opens every message about it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -145,6 +145,9 @@ enum Clash {
 
 /// The first two of `paths`, in the order of the expression, that get in each other's way, as DynamoDB reports them.
 pub(super) fn clash(paths: &[&Path]) -> Option<String> {
+    if paths.len() < 2 {
+        return None;
+    }
     // Among sorted paths, those that clash with any lie next to one another: a path comes right before what it leads
     // to, and below one parent names come before indexes. So the usual case needs no comparison of all with all.
     let mut sorted = paths.to_vec();

@@ -96,7 +96,8 @@ fn check_keys<'k>(parameter: &str, sigil: char, keys: impl Iterator<Item = &'k s
     let mut empty = true;
     for key in keys {
         empty = false;
-        let well_formed = key.strip_prefix(sigil).is_some_and(|rest| !rest.is_empty() && rest.bytes().all(is_word_byte));
+        let well_formed =
+            key.strip_prefix(sigil).is_some_and(|rest| !rest.is_empty() && rest.bytes().all(is_word_byte));
         if !well_formed {
             return Err(Error::validation(format!("{parameter} contains invalid key: Syntax error; key: \"{key}\"")));
         }
@@ -110,7 +111,10 @@ fn all_used<T: ?Sized>(parameter: &str, placeholders: &[Placeholder<'_, T>]) -> 
     if unused.is_empty() {
         return Ok(());
     }
-    Err(Error::validation(format!("Value provided in {parameter} unused in expressions: keys: {{{}}}", unused.join(", "))))
+    Err(Error::validation(format!(
+        "Value provided in {parameter} unused in expressions: keys: {{{}}}",
+        unused.join(", ")
+    )))
 }
 
 #[cfg(test)]

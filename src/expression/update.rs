@@ -15,6 +15,8 @@ use crate::item::{AttributeValue, Item, Name};
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Update {
     pub(super) actions: Vec<Action>,
+    /// Whether it comes from AttributeUpdates, which word one error differently.
+    pub(super) legacy: bool,
 }
 
 /// What is done at one path.
@@ -81,7 +83,7 @@ impl Update {
             parser.note(Finding::Clash, || message);
         }
         parser.finish()?;
-        Ok(Self { actions })
+        Ok(Self { actions, legacy: false })
     }
 
     /// The names of the top-level attributes the update writes to or within, in the order of the expression.
@@ -135,19 +137,7 @@ fn check_action_operand(parser: &mut Parser<'_, '_, '_>, action: &str, value: &A
     if fits {
         return;
     }
-    // Only here DynamoDB spells types out.
-    let found = match value {
-        AttributeValue::S(_) => "STRING",
-        AttributeValue::N(_) => "NUMBER",
-        AttributeValue::B(_) => "BINARY",
-        AttributeValue::SS(_) => "STRING_SET",
-        AttributeValue::NS(_) => "NUMBER_SET",
-        AttributeValue::BS(_) => "BINARY_SET",
-        AttributeValue::M(_) => "MAP",
-        AttributeValue::L(_) => "LIST",
-        AttributeValue::Null => "NULL",
-        AttributeValue::Bool(_) => "BOOLEAN",
-    };
+    let found = long_name(value);
     parser.note(Finding::OperandTypes, || {
         format!(
             "Incorrect operand type for operator or function; operator: {action}, operand type: {found}, typeSet: \
@@ -221,5 +211,21 @@ fn check_type(parser: &mut Parser<'_, '_, '_>, operator: &str, operand: &Value, 
     };
     if found != wanted {
         note_type(parser, operator, found);
+    }
+}
+
+/// The name of the value's type where DynamoDB spells it out: in messages about ADD and DELETE.
+pub(super) const fn long_name(value: &AttributeValue) -> &'static str {
+    match value {
+        AttributeValue::S(_) => "STRING",
+        AttributeValue::N(_) => "NUMBER",
+        AttributeValue::B(_) => "BINARY",
+        AttributeValue::SS(_) => "STRING_SET",
+        AttributeValue::NS(_) => "NUMBER_SET",
+        AttributeValue::BS(_) => "BINARY_SET",
+        AttributeValue::M(_) => "MAP",
+        AttributeValue::L(_) => "LIST",
+        AttributeValue::Null => "NULL",
+        AttributeValue::Bool(_) => "BOOLEAN",
     }
 }
