@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use parking_lot::Mutex;
+use crate::fork::Lock;
 
 /// A moment, in whole milliseconds since the Unix epoch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -47,7 +47,7 @@ struct State {
 
 /// A movable clock with a seeded source of randomness. Clones share both.
 #[derive(Clone, Debug)]
-pub struct Clock(Arc<Mutex<State>>);
+pub struct Clock(Arc<Lock<State>>);
 
 impl Default for Clock {
     fn default() -> Self {
@@ -67,7 +67,7 @@ impl Clock {
     }
 
     fn new(mode: Mode, random: fastrand::Rng) -> Self {
-        Self(Arc::new(Mutex::new(State { mode, random })))
+        Self(Arc::new(Lock::new(State { mode, random })))
     }
 
     /// A clock of its own that shows the same time now: what a fork of a database gets.

@@ -42,7 +42,9 @@ fn numbers_are_shown_in_plain_normalised_digits() {
 
 #[test]
 fn texts_that_are_no_numbers_are_refused_in_words_of_aws() {
-    for text in ["a", " 1", "1 ", ".", "+", "-", "1e", "1e+", "e5", "1.2.3", "0x10", "NaN", "Infinity", "1_000", "--1", "١"] {
+    for text in
+        ["a", " 1", "1 ", ".", "+", "-", "1e", "1e+", "e5", "1.2.3", "0x10", "NaN", "Infinity", "1_000", "--1", "١"]
+    {
         assert_eq!(refusal(text), format!("The parameter cannot be converted to a numeric value: {text}"));
     }
     assert_eq!(refusal(""), "The parameter cannot be converted to a numeric value");
@@ -103,9 +105,10 @@ fn fixed(number: &Number) -> String {
 }
 
 fn any_number() -> impl Strategy<Value = Number> {
-    (any::<bool>(), 0_u32..=38, any::<u128>(), -167_i16..=125).prop_filter_map("in range", |(negative, digits, bits, exponent)| {
-        Number::from_parts(negative, bits % 10_u128.pow(digits), exponent).ok()
-    })
+    (any::<bool>(), 0_u32..=38, any::<u128>(), -167_i16..=125)
+        .prop_filter_map("in range", |(negative, digits, bits, exponent)| {
+            Number::from_parts(negative, bits % 10_u128.pow(digits), exponent).ok()
+        })
 }
 
 fn close_number() -> impl Strategy<Value = Number> {

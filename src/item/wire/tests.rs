@@ -5,8 +5,8 @@
 
 use serde_json::json;
 
-use serde::de::{IntoDeserializer, SeqAccess};
 use serde::de::value::{Error, StrDeserializer};
+use serde::de::{IntoDeserializer, SeqAccess};
 use serde::forward_to_deserialize_any;
 
 use super::*;
