@@ -62,17 +62,6 @@ pub enum Isolation {
     Snapshot,
 }
 
-<<<<<<< HEAD
-/// The 10 bytes that the store stamps at commit: 8 bytes of commit version, 2 bytes of batch order, big-endian.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Versionstamp(pub [u8; 10]);
-
-/// (stub, replaced by the kv branch)
-#[derive(Clone, Debug)]
-pub struct Database;
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Work;
-=======
 /// A read of the keys from `begin` (inclusive) to `end` (exclusive).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RangeRead {
@@ -151,4 +140,3 @@ pub struct Page {
     /// looked at, so nothing beyond it conflicts.
     pub more: bool,
 }
->>>>>>> item
