@@ -6,11 +6,12 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::capacity::{Consumed, ConsumedCapacity, Detail, PerTable};
-use super::constraints::{Constraints, refuse_absent, values};
+use super::constraints::{Constraints, values};
 use super::expressions::Texts;
 use super::get_item::CONSISTENT_READ;
 use super::keys;
-use super::parameters::{Given, Parameter, done};
+use super::legacy::Legacy;
+use super::parameters::{Parameter, done};
 use super::resource::TableName;
 use super::wire::{Attributes, Ordered};
 use crate::error::Error;
@@ -25,7 +26,7 @@ pub const PARAMETERS: &[Parameter] = &[
     Parameter { name: "RequestItems.ConsistentRead", ..CONSISTENT_READ },
     done("RequestItems.ProjectionExpression"),
     done("RequestItems.ExpressionAttributeNames"),
-    super::parameters::absent("RequestItems.AttributesToGet"),
+    done("RequestItems.AttributesToGet"),
     done("ReturnConsumedCapacity"),
 ];
 
@@ -49,7 +50,7 @@ pub struct KeysAndAttributes {
     consistent_read: Option<bool>,
     projection_expression: Option<String>,
     expression_attribute_names: Option<BTreeMap<String, String>>,
-    attributes_to_get: Option<Given>,
+    attributes_to_get: Option<Vec<String>>,
 }
 
 #[derive(Debug, Default, Serialize)]
@@ -72,6 +73,8 @@ pub struct Unprocessed {
     pub projection_expression: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expression_attribute_names: Option<BTreeMap<String, String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub attributes_to_get: Option<Vec<String>>,
 }
 
 /// The request about one table.
@@ -90,6 +93,7 @@ pub async fn run(store: &Store, realm: &Realm, input: &Input) -> Result<Output, 
         let texts = Texts {
             names: request.expression_attribute_names.as_ref(),
             projection: request.projection_expression.as_deref(),
+            legacy: Legacy { attributes_to_get: request.attributes_to_get.as_deref(), ..Legacy::default() },
             ..Texts::default()
         };
         let projection = texts.parse(&["ProjectionExpression"])?.projection;
@@ -119,14 +123,16 @@ fn check(input: &Input) -> Result<&[(String, KeysAndAttributes)], Error> {
             if let Some(keys) = constraints.required(&path, &request.keys) {
                 constraints.size(&path, &format_args!("[{} keys]", keys.len()), keys.len(), 1, MAX_KEYS);
             }
+            if let Some(names) = &request.attributes_to_get {
+                let path = format!("requestItems.{name}.member.attributesToGet");
+                constraints.size(&path, &format!("[{}]", names.join(", ")), names.len(), 1, usize::MAX);
+            }
             constraints.table_text("requestItems", name);
         }
     }
     let asked_capacity = input.return_consumed_capacity.as_deref();
     constraints.one_of("returnConsumedCapacity", asked_capacity, values::RETURN_CONSUMED_CAPACITY);
     let Ordered(requests) = constraints.finish(requests)?;
-    let legacy = requests.iter().any(|(_, request)| request.attributes_to_get.is_some());
-    refuse_absent("BatchGetItem", &[("AttributesToGet", legacy)])?;
     let keys = requests.iter().flat_map(|(_, request)| request.keys.iter().flatten());
     if keys.clone().count() > MAX_KEYS {
         return Err(Error::validation("Too many items requested for the BatchGetItem call"));
@@ -171,6 +177,7 @@ async fn read(store: &Store, wanted: &[Wanted<'_>], detail: Detail) -> Result<Ou
                 consistent_read: wanted.request.consistent_read,
                 projection_expression: wanted.request.projection_expression.clone(),
                 expression_attribute_names: wanted.request.expression_attribute_names.clone(),
+                attributes_to_get: wanted.request.attributes_to_get.clone(),
             };
             output.unprocessed_keys.insert(wanted.given_name.to_owned(), unprocessed);
         }

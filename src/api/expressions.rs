@@ -1,7 +1,9 @@
 //! The expressions of a request, parsed together: they share their placeholders, each of which must be used.
+//! A request has either expressions or the parameters from before them, never both.
 
 use std::collections::BTreeMap;
 
+use super::legacy::Legacy;
 use super::wire::Attributes;
 use crate::error::Error;
 use crate::expression::{Condition, KeyCondition, Kind, Projection, Substitutions, Update};
@@ -17,6 +19,7 @@ pub struct Texts<'a> {
     pub key_condition: Option<&'a str>,
     pub projection: Option<&'a str>,
     pub update: Option<&'a str>,
+    pub legacy: Legacy<'a>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -31,13 +34,33 @@ pub struct Expressions {
 impl Texts<'_> {
     /// `possible`: the expression parameters that the operation has, for the message about placeholders without any.
     pub fn parse(&self, possible: &[&str]) -> Result<Expressions, Error> {
+        let (expressions, legacy) = (self.given(), self.legacy.given());
+        if !expressions.is_empty() && !legacy.is_empty() {
+            return Err(Error::Validation(format!(
+                "Can not use both expression and non-expression parameters in the same request: Non-expression parameters: \
+                 {{{}}} Expression parameters: {{{}}}",
+                legacy.join(", "),
+                expressions.join(", ")
+            )));
+        }
         let values = self.values.map(Attributes::expression_values).transpose()?;
-        let texts = [self.condition, self.filter, self.key_condition, self.projection, self.update];
-        if texts.iter().all(Option::is_none) {
+        if expressions.is_empty() {
             Substitutions::refuse_without_expression(self.names, values, possible)?;
-            return Ok(Expressions::default());
+            return self.legacy.lower();
         }
         self.parse_all(values)
+    }
+
+    /// The names of the expression parameters given.
+    fn given(&self) -> Vec<&'static str> {
+        let parameters = [
+            (Kind::Projection, self.projection.is_some()),
+            (Kind::Update, self.update.is_some()),
+            (Kind::Filter, self.filter.is_some()),
+            (Kind::Condition, self.condition.is_some()),
+            (Kind::KeyCondition, self.key_condition.is_some()),
+        ];
+        parameters.into_iter().filter(|(_, given)| *given).map(|(kind, _)| kind.parameter()).collect()
     }
 
     fn parse_all(&self, values: Option<&Item>) -> Result<Expressions, Error> {

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::capacity::{Consumed, ConsumedCapacity, Detail};
-use super::constraints::{Constraints, refuse_absent, values};
+use super::constraints::{Constraints, values};
 use super::expressions::Texts;
 use super::keys;
-use super::parameters::{Given, Parameter, absent, different, done};
+use super::legacy::Legacy;
+use super::parameters::{Parameter, different, done};
 use super::resource::TableName;
 use super::wire::Attributes;
 use crate::error::Error;
@@ -27,7 +28,7 @@ pub const PARAMETERS: &[Parameter] = &[
     done("ProjectionExpression"),
     done("ExpressionAttributeNames"),
     done("ReturnConsumedCapacity"),
-    absent("AttributesToGet"),
+    done("AttributesToGet"),
 ];
 
 #[derive(Debug, Default, Deserialize)]
@@ -39,7 +40,7 @@ pub struct Input {
     projection_expression: Option<String>,
     expression_attribute_names: Option<BTreeMap<String, String>>,
     return_consumed_capacity: Option<String>,
-    attributes_to_get: Option<Given>,
+    attributes_to_get: Option<Vec<String>>,
 }
 
 #[derive(Debug, Default, Serialize)]
@@ -56,13 +57,15 @@ pub async fn run(store: &Store, realm: &Realm, input: &Input) -> Result<Output, 
     let table_name = constraints.table("tableName", &input.table_name);
     let key = constraints.required("key", &input.key);
     let asked_capacity = input.return_consumed_capacity.as_deref();
+    let legacy = Legacy { attributes_to_get: input.attributes_to_get.as_deref(), ..Legacy::default() };
+    legacy.check(&mut constraints);
     constraints.one_of("returnConsumedCapacity", asked_capacity, values::RETURN_CONSUMED_CAPACITY);
     let (table_name, key) = constraints.finish((table_name, key))?;
-    refuse_absent("GetItem", &[("AttributesToGet", input.attributes_to_get.is_some())])?;
     let key = key.item()?;
     let texts = Texts {
         names: input.expression_attribute_names.as_ref(),
         projection: input.projection_expression.as_deref(),
+        legacy,
         ..Texts::default()
     };
     let projection = texts.parse(&["ProjectionExpression"])?.projection;

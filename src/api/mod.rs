@@ -17,6 +17,7 @@ mod expressions;
 mod get_item;
 pub mod json;
 mod keys;
+mod legacy;
 mod list_tables;
 mod operations;
 mod page;

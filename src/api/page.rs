@@ -20,7 +20,8 @@ pub struct Common<'a> {
     pub limit: Option<i64>,
     pub consistent_read: bool,
     pub start_key: Option<&'a Attributes>,
-    pub projection_text: Option<&'a str>,
+    /// The parameter that says which attributes are wanted.
+    pub projected_by: Option<&'static str>,
     pub consumed_capacity: Option<&'a str>,
 }
 
@@ -52,24 +53,25 @@ impl<'a> Common<'a> {
         constraints.one_of("returnConsumedCapacity", self.consumed_capacity, values::RETURN_CONSUMED_CAPACITY);
     }
 
+    pub fn projected_by(expression: bool, attributes_to_get: bool) -> Option<&'static str> {
+        let attributes_to_get = attributes_to_get.then_some("AttributesToGet");
+        if expression { Some("ProjectionExpression") } else { attributes_to_get }
+    }
+
     /// The rules among these parameters alone; gives the starting key.
     pub fn check_together(&self) -> Result<Option<&'a Item>, Error> {
         let start = self.start_key.map(Attributes::item).transpose().map_err(starting_key)?;
-        match (self.select, self.projection_text) {
+        match (self.select, self.projected_by) {
             (Some("SPECIFIC_ATTRIBUTES"), None) => {
                 return Err(Error::validation(
                     "Must specify the AttributesToGet or ProjectionExpression when choosing to get SPECIFIC_ATTRIBUTES",
                 ));
             }
-            (Some("COUNT"), Some(_)) => {
-                return Err(Error::validation(
-                    "Cannot specify the ProjectionExpression when choosing to get only the Count",
-                ));
+            (Some("COUNT"), Some(by)) => {
+                return Err(Error::Validation(format!("Cannot specify the {by} when choosing to get only the Count")));
             }
-            (Some(select @ ("ALL_ATTRIBUTES" | "ALL_PROJECTED_ATTRIBUTES")), Some(_)) => {
-                return Err(Error::Validation(format!(
-                    "Cannot specify the ProjectionExpression when choosing to get {select}"
-                )));
+            (Some(select @ ("ALL_ATTRIBUTES" | "ALL_PROJECTED_ATTRIBUTES")), Some(by)) => {
+                return Err(Error::Validation(format!("Cannot specify the {by} when choosing to get {select}")));
             }
             _ => {}
         }

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::constraints::{Constraints, refuse_absent};
+use super::constraints::Constraints;
 use super::expressions::Texts;
 use super::keys;
-use super::parameters::{Given, Parameter, absent, done};
+use super::legacy::{ExpectedAttributeValue, Legacy};
+use super::parameters::{Parameter, done};
 use super::resource::TableName;
 use super::single_write::{self, Asked, ITEM_TOO_LARGE, check_item_size};
 use super::wire::Attributes;
@@ -28,8 +29,8 @@ pub const PARAMETERS: &[Parameter] = &[
     done("ReturnConsumedCapacity"),
     single_write::COLLECTION_METRICS,
     done("ReturnValuesOnConditionCheckFailure"),
-    absent("Expected"),
-    absent("ConditionalOperator"),
+    done("Expected"),
+    done("ConditionalOperator"),
 ];
 
 #[derive(Debug, Default, Deserialize)]
@@ -44,8 +45,8 @@ pub struct Input {
     return_consumed_capacity: Option<String>,
     return_item_collection_metrics: Option<String>,
     return_values_on_condition_check_failure: Option<String>,
-    expected: Option<Given>,
-    conditional_operator: Option<Given>,
+    expected: Option<BTreeMap<String, ExpectedAttributeValue>>,
+    conditional_operator: Option<String>,
 }
 
 impl Input {
@@ -63,6 +64,11 @@ impl Input {
             names: self.expression_attribute_names.as_ref(),
             values: self.expression_attribute_values.as_ref(),
             condition: self.condition_expression.as_deref(),
+            legacy: Legacy {
+                expected: self.expected.as_ref(),
+                conditional_operator: self.conditional_operator.as_deref(),
+                ..Legacy::default()
+            },
             ..Texts::default()
         }
     }
@@ -74,11 +80,8 @@ pub async fn run(store: &Store, realm: &Realm, input: &Input) -> Result<Output, 
     let table_name = constraints.table("tableName", &input.table_name);
     let item = constraints.required("item", &input.item);
     asked.check(&mut constraints);
+    input.texts().legacy.check(&mut constraints);
     let (table_name, item) = constraints.finish((table_name, item))?;
-    refuse_absent(
-        "PutItem",
-        &[("Expected", input.expected.is_some()), ("ConditionalOperator", input.conditional_operator.is_some())],
-    )?;
     let item = item.item()?;
     asked.check_all_old_or_none()?;
     check_item_size(item, ITEM_TOO_LARGE)?;

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::constraints::{Constraints, refuse_absent};
+use super::constraints::Constraints;
 use super::expressions::Texts;
 use super::get_item::CONSISTENT_READ;
+use super::legacy::{self, Legacy};
 use super::page::{Common, Source};
-use super::parameters::{Given, Parameter, absent, done};
+use super::parameters::{Parameter, done};
 use super::resource::TableName;
 use super::wire::Attributes;
 use crate::error::Error;
@@ -34,10 +35,10 @@ pub const PARAMETERS: &[Parameter] = &[
     done("ExpressionAttributeNames"),
     done("ExpressionAttributeValues"),
     done("ReturnConsumedCapacity"),
-    absent("AttributesToGet"),
-    absent("KeyConditions"),
-    absent("QueryFilter"),
-    absent("ConditionalOperator"),
+    done("AttributesToGet"),
+    done("KeyConditions"),
+    done("QueryFilter"),
+    done("ConditionalOperator"),
 ];
 
 #[derive(Debug, Default, Deserialize)]
@@ -56,10 +57,10 @@ pub struct Input {
     expression_attribute_names: Option<BTreeMap<String, String>>,
     expression_attribute_values: Option<Attributes>,
     return_consumed_capacity: Option<String>,
-    attributes_to_get: Option<Given>,
-    key_conditions: Option<Given>,
-    query_filter: Option<Given>,
-    conditional_operator: Option<Given>,
+    attributes_to_get: Option<Vec<String>>,
+    key_conditions: Option<BTreeMap<String, legacy::Condition>>,
+    query_filter: Option<BTreeMap<String, legacy::Condition>>,
+    conditional_operator: Option<String>,
 }
 
 impl Input {
@@ -70,7 +71,10 @@ impl Input {
             limit: self.limit,
             consistent_read: self.consistent_read == Some(true),
             start_key: self.exclusive_start_key.as_ref(),
-            projection_text: self.projection_expression.as_deref(),
+            projected_by: Common::projected_by(
+                self.projection_expression.is_some(),
+                self.attributes_to_get.is_some(),
+            ),
             consumed_capacity: self.return_consumed_capacity.as_deref(),
         }
     }
@@ -82,21 +86,17 @@ impl Input {
             filter: self.filter_expression.as_deref(),
             key_condition: self.key_condition_expression.as_deref(),
             projection: self.projection_expression.as_deref(),
+            legacy: Legacy {
+                attributes_to_get: self.attributes_to_get.as_deref(),
+                key_conditions: self.key_conditions.as_ref(),
+                query_filter: self.query_filter.as_ref(),
+                conditional_operator: self.conditional_operator.as_deref(),
+                ..Legacy::default()
+            },
             ..Texts::default()
         }
     }
 
-    fn refuse_absent(&self) -> Result<(), Error> {
-        refuse_absent(
-            "Query",
-            &[
-                ("AttributesToGet", self.attributes_to_get.is_some()),
-                ("KeyConditions", self.key_conditions.is_some()),
-                ("QueryFilter", self.query_filter.is_some()),
-                ("ConditionalOperator", self.conditional_operator.is_some()),
-            ],
-        )
-    }
 }
 
 pub async fn run(store: &Store, realm: &Realm, input: &Input) -> Result<Output, Error> {
@@ -104,8 +104,8 @@ pub async fn run(store: &Store, realm: &Realm, input: &Input) -> Result<Output, 
     let mut constraints = Constraints::new();
     let table_name = constraints.table("tableName", &input.table_name);
     common.check(&mut constraints);
+    input.texts().legacy.check(&mut constraints);
     let table_name = constraints.finish(table_name)?;
-    input.refuse_absent()?;
     let start_key = common.check_together()?;
     let expressions = input.texts().parse(&["KeyConditionExpression", "FilterExpression", "ProjectionExpression"])?;
     let key_condition = expressions.key_condition.as_ref().ok_or_else(|| {
@@ -116,7 +116,8 @@ pub async fn run(store: &Store, realm: &Realm, input: &Input) -> Result<Output, 
     let table = store.table(&name.realm, name.name).await?;
     let source = common.source(&table, &expressions)?;
     let filter = expressions.filter.as_ref();
-    check_filter(source.key(), filter)?;
+    let filter_name = if input.query_filter.is_some() { "QueryFilter" } else { "Filter Expression" };
+    check_filter(source.key(), filter, filter_name)?;
     let range = key_condition.resolve(&attributes(&source.key().partition), &attributes(&source.key().sort))?;
     let sort = range.sort.clone().map_or(SortBound::Any, sort_bound);
     let start = start_key.map(|key| start(&source, key, &range, &sort)).transpose()?;
@@ -137,12 +138,12 @@ pub async fn run(store: &Store, realm: &Realm, input: &Input) -> Result<Output, 
 }
 
 /// A filter is for attributes that no key condition could be about.
-fn check_filter(key: &KeySchema, filter: Option<&Condition>) -> Result<(), Error> {
+fn check_filter(key: &KeySchema, filter: Option<&Condition>, filter_name: &str) -> Result<(), Error> {
     let mut paths = filter.into_iter().flat_map(Condition::paths);
     match paths.find(|path| key.contains(&path.root)) {
         None => Ok(()),
         Some(path) => Err(Error::Validation(format!(
-            "Filter Expression can only contain non-primary key attributes: Primary key attribute: {}",
+            "{filter_name} can only contain non-primary key attributes: Primary key attribute: {}",
             path.root
         ))),
     }

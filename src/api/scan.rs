@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::constraints::{Constraints, refuse_absent};
+use super::constraints::Constraints;
 use super::expressions::Texts;
 use super::get_item::CONSISTENT_READ;
+use super::legacy::{Condition, Legacy};
 use super::page::{Common, starting_key};
-use super::parameters::{Given, Parameter, absent, done};
+use super::parameters::{Parameter, done};
 use super::resource::TableName;
 use super::wire::Attributes;
 use crate::error::Error;
@@ -33,9 +34,9 @@ pub const PARAMETERS: &[Parameter] = &[
     done("ExpressionAttributeNames"),
     done("ExpressionAttributeValues"),
     done("ReturnConsumedCapacity"),
-    absent("AttributesToGet"),
-    absent("ScanFilter"),
-    absent("ConditionalOperator"),
+    done("AttributesToGet"),
+    done("ScanFilter"),
+    done("ConditionalOperator"),
 ];
 
 const MAX_SEGMENTS: i64 = 1_000_000;
@@ -56,9 +57,9 @@ pub struct Input {
     expression_attribute_names: Option<BTreeMap<String, String>>,
     expression_attribute_values: Option<Attributes>,
     return_consumed_capacity: Option<String>,
-    attributes_to_get: Option<Given>,
-    scan_filter: Option<Given>,
-    conditional_operator: Option<Given>,
+    attributes_to_get: Option<Vec<String>>,
+    scan_filter: Option<BTreeMap<String, Condition>>,
+    conditional_operator: Option<String>,
 }
 
 impl Input {
@@ -69,7 +70,10 @@ impl Input {
             limit: self.limit,
             consistent_read: self.consistent_read == Some(true),
             start_key: self.exclusive_start_key.as_ref(),
-            projection_text: self.projection_expression.as_deref(),
+            projected_by: Common::projected_by(
+                self.projection_expression.is_some(),
+                self.attributes_to_get.is_some(),
+            ),
             consumed_capacity: self.return_consumed_capacity.as_deref(),
         }
     }
@@ -80,20 +84,16 @@ impl Input {
             values: self.expression_attribute_values.as_ref(),
             filter: self.filter_expression.as_deref(),
             projection: self.projection_expression.as_deref(),
+            legacy: Legacy {
+                attributes_to_get: self.attributes_to_get.as_deref(),
+                scan_filter: self.scan_filter.as_ref(),
+                conditional_operator: self.conditional_operator.as_deref(),
+                ..Legacy::default()
+            },
             ..Texts::default()
         }
     }
 
-    fn refuse_absent(&self) -> Result<(), Error> {
-        refuse_absent(
-            "Scan",
-            &[
-                ("AttributesToGet", self.attributes_to_get.is_some()),
-                ("ScanFilter", self.scan_filter.is_some()),
-                ("ConditionalOperator", self.conditional_operator.is_some()),
-            ],
-        )
-    }
 }
 
 pub async fn run(store: &Store, realm: &Realm, input: &Input) -> Result<Output, Error> {
@@ -101,10 +101,10 @@ pub async fn run(store: &Store, realm: &Realm, input: &Input) -> Result<Output, 
     let mut constraints = Constraints::new();
     let table_name = constraints.table("tableName", &input.table_name);
     common.check(&mut constraints);
+    input.texts().legacy.check(&mut constraints);
     constraints.range("totalSegments", input.total_segments, 1, MAX_SEGMENTS);
     constraints.range("segment", input.segment, 0, MAX_SEGMENTS - 1);
     let table_name = constraints.finish(table_name)?;
-    input.refuse_absent()?;
     let start_key = common.check_together()?;
     let expressions = input.texts().parse(&["FilterExpression", "ProjectionExpression"])?;
     let segment = segment(input.segment, input.total_segments)?;

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::constraints::{Constraints, refuse_absent};
+use super::constraints::Constraints;
 use super::expressions::Texts;
 use super::keys;
-use super::parameters::{Given, Parameter, absent, done};
+use super::legacy::{AttributeValueUpdate, ExpectedAttributeValue, Legacy};
+use super::parameters::{Parameter, done};
 use super::resource::TableName;
 use super::single_write::{self, Asked, UPDATED_ITEM_TOO_LARGE, check_item_size};
 use super::wire::Attributes;
@@ -31,9 +32,9 @@ pub const PARAMETERS: &[Parameter] = &[
     done("ReturnConsumedCapacity"),
     single_write::COLLECTION_METRICS,
     done("ReturnValuesOnConditionCheckFailure"),
-    absent("AttributeUpdates"),
-    absent("Expected"),
-    absent("ConditionalOperator"),
+    done("AttributeUpdates"),
+    done("Expected"),
+    done("ConditionalOperator"),
 ];
 
 #[derive(Debug, Default, Deserialize)]
@@ -49,9 +50,9 @@ pub struct Input {
     return_consumed_capacity: Option<String>,
     return_item_collection_metrics: Option<String>,
     return_values_on_condition_check_failure: Option<String>,
-    attribute_updates: Option<Given>,
-    expected: Option<Given>,
-    conditional_operator: Option<Given>,
+    attribute_updates: Option<BTreeMap<String, AttributeValueUpdate>>,
+    expected: Option<BTreeMap<String, ExpectedAttributeValue>>,
+    conditional_operator: Option<String>,
 }
 
 impl Input {
@@ -70,6 +71,12 @@ impl Input {
             values: self.expression_attribute_values.as_ref(),
             condition: self.condition_expression.as_deref(),
             update: self.update_expression.as_deref(),
+            legacy: Legacy {
+                expected: self.expected.as_ref(),
+                attribute_updates: self.attribute_updates.as_ref(),
+                conditional_operator: self.conditional_operator.as_deref(),
+                ..Legacy::default()
+            },
             ..Texts::default()
         }
     }
@@ -81,15 +88,8 @@ pub async fn run(store: &Store, realm: &Realm, input: &Input) -> Result<Output, 
     let table_name = constraints.table("tableName", &input.table_name);
     let key = constraints.required("key", &input.key);
     asked.check(&mut constraints);
+    input.texts().legacy.check(&mut constraints);
     let (table_name, key) = constraints.finish((table_name, key))?;
-    refuse_absent(
-        "UpdateItem",
-        &[
-            ("AttributeUpdates", input.attribute_updates.is_some()),
-            ("Expected", input.expected.is_some()),
-            ("ConditionalOperator", input.conditional_operator.is_some()),
-        ],
-    )?;
     let key_item = key.item()?;
     let expressions = input.texts().parse(&["UpdateExpression", "ConditionExpression"])?;
     let update = expressions.update.as_ref();
