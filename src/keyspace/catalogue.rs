@@ -275,9 +275,10 @@ impl KeyRange {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::keyspace::arbitrary::{any_bytes, any_text};
-    use proptest::prelude::*;
 
     const REALM: Realm<'static> = Realm { account: "000000000000", region: "eu-west-1" };
 

@@ -183,9 +183,10 @@ fn put_image(out: &mut Vec<u8>, image: &Stored<'_>) {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::keyspace::stored::tests::any_pointer;
-    use proptest::prelude::*;
 
     proptest! {
         #[test]

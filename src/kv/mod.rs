@@ -26,14 +26,14 @@ mod work;
 #[cfg(test)]
 mod contract;
 
+use std::sync::Arc;
+
 pub use database::Database;
 pub use error::Error;
 pub use retry::RetryDecision;
 pub use transaction::Transaction;
 pub use version::{Version, Versionstamp};
 pub use work::Work;
-
-use std::sync::Arc;
 
 /// A result of this room.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

@@ -110,8 +110,9 @@ impl RangeSet {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use std::collections::BTreeSet;
+
+    use super::*;
 
     /// Keys of one byte, so that a set of bytes is the model.
     #[test]

@@ -6,6 +6,8 @@
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use futures_util::try_join;
+
 use super::blob::{Loaded, free};
 use super::table::key_values;
 use super::{Index, IndexStatus, Key, Store, Table};
@@ -13,7 +15,6 @@ use crate::error::Error;
 use crate::item::{Item, MAX_ITEM_SIZE};
 use crate::keyspace::{self, ChangeKind, Counter, IndexId, IndexKey, Record, TableSpace};
 use crate::kv::{self, Isolation};
-use futures_util::try_join;
 
 /// One attempt at a read-write transaction. Clones are handles to the same attempt.
 #[derive(Clone)]

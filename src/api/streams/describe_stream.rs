@@ -9,9 +9,7 @@ use crate::api::resource::StreamName;
 use crate::api::table_description::{KeySchemaElement, key_schema};
 use crate::api::wire::Timestamp;
 use crate::error::Error;
-use crate::store::Store;
-use crate::store::Stream;
-use crate::store::Realm;
+use crate::store::{Realm, Store, Stream};
 
 pub const PARAMETERS: &[Parameter] =
     &[done("StreamArn"), done("Limit"), done("ExclusiveStartShardId"), done("ShardFilter")];

@@ -9,9 +9,7 @@ use crate::api::wire::Timestamp;
 use crate::clock;
 use crate::error::Error;
 use crate::item::Item;
-use crate::store::Store;
-use crate::store::{self, RecordKind};
-use crate::store::Realm;
+use crate::store::{self, Realm, RecordKind, Store};
 
 pub const PARAMETERS: &[Parameter] = &[done("ShardIterator"), done("Limit")];
 
@@ -83,7 +81,10 @@ pub async fn run(store: &Store, _realm: &Realm, input: &Input) -> Result<Output,
     let iterator = Iterator::from_token(token, &store.id(), store.clock().now())?;
     let stream = store.stream(&iterator.realm, &iterator.table_name, &iterator.label).await?;
     if stream.table_id != iterator.table_id {
-        return Err(Error::ResourceNotFound(format!("Requested resource not found: Stream: {} not found", stream.arn())));
+        return Err(Error::ResourceNotFound(format!(
+            "Requested resource not found: Stream: {} not found",
+            stream.arn()
+        )));
     }
     let limit = usize::try_from(input.limit.unwrap_or(MAX_LIMIT)).unwrap_or_default();
     let page = store.stream_records(&stream, iterator.cursor, limit, MAX_BYTES).await?;

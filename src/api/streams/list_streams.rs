@@ -6,8 +6,7 @@ use crate::api::constraints::Constraints;
 use crate::api::parameters::{Parameter, done};
 use crate::api::resource::StreamName;
 use crate::error::Error;
-use crate::store::Store;
-use crate::store::Realm;
+use crate::store::{Realm, Store};
 
 pub const PARAMETERS: &[Parameter] = &[done("TableName"), done("Limit"), done("ExclusiveStartStreamArn")];
 

@@ -1,7 +1,8 @@
 //! Rules of conflicts: what is refused, what is not, and the retry loop above them.
 
-use super::*;
 use std::sync::atomic::{AtomicU32, Ordering};
+
+use super::*;
 
 fn all() -> RangeRead {
     RangeRead::new(b"a", b"z")

@@ -1,9 +1,10 @@
 //! What only the faults engine does, and that the retry loop stands it: nothing is lost and nothing done twice.
 
-use super::*;
-use crate::kv::faults::{Kind, Plan};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+
+use super::*;
+use crate::kv::faults::{Kind, Plan};
 
 const USUAL_SEEDS: u64 = 60;
 

@@ -1,7 +1,8 @@
 //! Random transactions against a naive map: reads through own writes, and what a commit leaves behind.
 
-use super::*;
 use std::collections::BTreeMap;
+
+use super::*;
 
 type Model = BTreeMap<Vec<u8>, Vec<u8>>;
 

@@ -1,7 +1,8 @@
 //! Rules of forks and of threads that use one database together.
 
-use super::*;
 use std::thread;
+
+use super::*;
 
 const THREADS: usize = 4;
 
