@@ -77,7 +77,7 @@ pub enum Error {
     ProvisionedThroughputExceeded(String),
     #[error("{0}")]
     Throttling(String),
-    #[error("Iterator expired: {0}")]
+    #[error("{0}")]
     ExpiredIterator(String),
     #[error("{0}")]
     TrimmedDataAccess(String),
@@ -87,6 +87,9 @@ pub enum Error {
     AccessDenied(String),
     #[error("{0}")]
     InternalServerError(String),
+    /// The engine's error, kept whole because the retry loop decides by it. Users see an InternalServerError.
+    #[error("{0}")]
+    Storage(#[from] kv::Error),
     /// A cached schema was out of date. Handled by dispatch, never seen by a user.
     #[error("the table's schema changed while the request ran")]
     SchemaChanged,
@@ -119,12 +122,14 @@ impl Error {
             Self::TrimmedDataAccess(_) => (DynamoDb, "TrimmedDataAccessException", 400),
             Self::UnknownOperation(_) => (Coral, "UnknownOperationException", 400),
             Self::AccessDenied(_) => (Coral, "AccessDeniedException", 400),
-            Self::InternalServerError(_) | Self::SchemaChanged => (DynamoDb, "InternalServerError", 500),
+            Self::InternalServerError(_) | Self::Storage(_) | Self::SchemaChanged => {
+                (DynamoDb, "InternalServerError", 500)
+            }
         };
         Shape { namespace, code, status }
     }
 
-    /// The engine's error that the retry loop decides by, if this error stands for one.
+    /// Whether dispatch runs the operation again with a fresh schema.
     pub const fn is_schema_change(&self) -> bool {
         matches!(self, Self::SchemaChanged)
     }
@@ -132,10 +137,7 @@ impl Error {
 
 fn cancellation_message(reasons: &[CancellationReason]) -> String {
     let codes: Vec<&str> = reasons.iter().map(|reason| reason.code).collect();
-    format!(
-        "Transaction cancelled, please refer cancellation reasons for specific reasons [{}]",
-        codes.join(", ")
-    )
+    format!("Transaction cancelled, please refer cancellation reasons for specific reasons [{}]", codes.join(", "))
 }
 
 impl From<Invalid> for Error {
@@ -144,8 +146,11 @@ impl From<Invalid> for Error {
     }
 }
 
-impl From<kv::Error> for Error {
-    fn from(error: kv::Error) -> Self {
-        Self::InternalServerError(error.to_string())
+impl kv::RetryDecision for Error {
+    fn storage_error(&self) -> Option<&kv::Error> {
+        match self {
+            Self::Storage(error) => Some(error),
+            _ => None,
+        }
     }
 }

@@ -2,13 +2,14 @@
 //!
 //! The crate is a house of rooms whose doors open one way only:
 //! `kv <- keyspace <- store <- api <- python`, with the pure rooms `item` and `expression` and the
-//! leaves `error` and `clock` beside them. `tests/rooms.rs` reads the imports and fails when a door
+//! leaves `error`, `clock` and `fork` beside them. `tests/rooms.rs` reads the imports and fails when a door
 //! opens the wrong way. `docs/design.md` says what each room is for.
 
 pub mod api;
 pub mod clock;
 pub mod error;
 pub mod expression;
+pub mod fork;
 pub mod item;
 pub mod keyspace;
 pub mod kv;

@@ -1,1 +1,58 @@
-//! placeholder
+//! DynamoDB's operations: requests, their validation in AWS's order, what they do, and their answers.
+//!
+//! One file per operation, one row per operation in `operations`: dispatch, the JSON protocol's targets and the
+//! compatibility page derive from that table. An operation is `run(store, realm, &Input)`; it may be run again when the
+//! schema it started with is out of date, so it never consumes its input. Knows nothing of Python or HTTP: both hand in a
+//! serde deserializer and take a serde serializer.
+
+mod batch_get_item;
+mod batch_write_item;
+mod capacity;
+mod constraints;
+mod create_table;
+mod delete_item;
+mod delete_table;
+mod describe_table;
+mod expressions;
+mod get_item;
+pub mod json;
+mod keys;
+mod legacy;
+mod list_tables;
+mod operations;
+mod page;
+mod parameters;
+mod put_item;
+mod query;
+mod resource;
+mod scan;
+mod single_write;
+mod streams;
+mod table_definition;
+mod table_description;
+mod transact_get_items;
+mod transact_write_items;
+mod transact_write_plan;
+mod update_item;
+mod update_table;
+mod wire;
+
+pub use operations::{Operation, Request, Response, Service};
+pub use parameters::{Parameter, Status};
+
+use crate::error::Error;
+use crate::store::{Realm, Store};
+
+/// How often an operation starts afresh because its schema changed under it, before the caller is told to try again.
+const SCHEMA_ATTEMPTS: usize = 16;
+
+/// Runs one request to its end.
+pub async fn dispatch(store: &Store, realm: &Realm, request: Request) -> Result<Response, Error> {
+    for _ in 0..SCHEMA_ATTEMPTS {
+        match operations::run(store, realm, &request).await {
+            Err(Error::SchemaChanged) => {}
+            answer => return answer,
+        }
+    }
+    Err(Error::InternalServerError("the table's schema changed over and over while the request ran".to_owned()))
+}

@@ -59,9 +59,28 @@ impl Map {
         }
     }
 
+    /// A map from attributes in any order; of those with one name the last is kept.
+    ///
+    /// Sorts once, so that hostile orders cost no more than others.
+    pub fn from_unsorted(mut attributes: Vec<(Name, AttributeValue)>) -> Self {
+        let sorted = attributes.is_sorted_by(|(one, _), (two, _)| one < two);
+        if !sorted {
+            // Reversed, the last of each name comes first, and that is the one which `dedup` keeps.
+            attributes.reverse();
+            attributes.sort_by(|(one, _), (two, _)| one.cmp(two));
+            attributes.dedup_by(|(later, _), (kept, _)| later == kept);
+        }
+        Self(attributes)
+    }
+
     pub fn remove(&mut self, name: &str) -> Option<AttributeValue> {
         let at = self.position(name).ok()?;
         Some(self.0.remove(at).1)
+    }
+
+    /// Keeps the attributes that `keep` says yes to.
+    pub fn retain(&mut self, mut keep: impl FnMut(&Name, &mut AttributeValue) -> bool) {
+        self.0.retain_mut(|(name, value)| keep(name, value));
     }
 
     /// In order of the names' UTF-8 bytes.
@@ -79,13 +98,21 @@ impl IntoIterator for Map {
     }
 }
 
+impl<'a> IntoIterator for &'a Map {
+    type Item = (&'a Name, &'a AttributeValue);
+    type IntoIter = std::iter::Map<
+        std::slice::Iter<'a, (Name, AttributeValue)>,
+        fn(&'a (Name, AttributeValue)) -> (&'a Name, &'a AttributeValue),
+    >;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.iter().map(|(name, value)| (name, value))
+    }
+}
+
 impl FromIterator<(Name, AttributeValue)> for Map {
     fn from_iter<T: IntoIterator<Item = (Name, AttributeValue)>>(pairs: T) -> Self {
-        let mut map = Self::new();
-        for (name, value) in pairs {
-            map.insert(name, value);
-        }
-        map
+        Self::from_unsorted(pairs.into_iter().collect())
     }
 }
 
@@ -104,5 +131,23 @@ mod tests {
         assert!(map.insert("a".into(), AttributeValue::Null).is_some());
         assert_eq!(map.remove("a"), Some(AttributeValue::Null));
         assert_eq!(map.get("a"), None);
+    }
+
+    #[test]
+    fn of_equal_names_the_last_is_kept() {
+        let number = |value: i64| AttributeValue::N(value.into());
+        let map: Map = [("b", 1), ("a", 2), ("b", 3), ("c", 4), ("b", 5)]
+            .map(|(name, value)| (name.into(), number(value)))
+            .into_iter()
+            .collect();
+        let found: Vec<_> = map.iter().map(|(name, value)| (name.as_str(), value.clone())).collect();
+        assert_eq!(found, [("a", number(2)), ("b", number(5)), ("c", number(4))]);
+    }
+
+    #[test]
+    fn retain_drops_the_others() {
+        let mut map: Map = ["a", "b"].map(|name| (name.into(), AttributeValue::Null)).into_iter().collect();
+        map.retain(|name, _| name == "b");
+        assert_eq!(map.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["b"]);
     }
 }

@@ -1,1 +1,126 @@
-//! placeholder
+//! The one place where keys are built and values are encoded.
+//!
+//! Everything a database holds lies under one prefix, so that several share a cluster; everything of a table lies under
+//! its id, never its name, so that names are case-sensitive, never meet internal keys, and can be used again at once.
+//! This room knows no operations: it turns typed coordinates into bytes and bytes back into them, and whatever does
+//! not decode is [`kv::Error::Corrupt`](crate::kv::Error::Corrupt), never a guess.
+//!
+//! ```text
+//! <prefix> 00 <which>                                          the database itself      (catalogue.rs)
+//! <prefix> 01 <account> <region> <table>                       catalogue of tables
+//! <prefix> 02 <account> <region> <table> <label>               streams
+//! <prefix> 03 <account> <region> <token>                       client request tokens
+//! <prefix> 04 <bucket u64> <id 16>                             commit ids
+//! <prefix> 05 <account> <region> <stream> <name>               checkpoints
+//! <prefix> 06 <name>                                           leases
+//! <prefix> 07 <table id u64>                                   trim marks
+//! <prefix> 10 <table id u64> m <which>                         metadata                 (table.rs)
+//!                            n <index id u32> <which>          counters
+//!                            i <hash u64> <partition> [<sort>] items
+//!                            x <index id u32> <hash u64> <partitions> <sorts> 30 <base key>   index entries
+//!                            c <blob id 16> <chunk u16>        chunks of large items
+//!                            v <incarnation u16> <versionstamp 10> <user version u16>         change records
+//! ```
+//!
+//! Integers are big-endian. How components look is in [`tuple`], how values look in [`codec`], [`stored`] and [`record`].
+//! Deleting a table clears `m` to `x`, one range; `c` and `v` outlive it until its stream's records are trimmed.
+
+mod bytes;
+mod catalogue;
+mod chunk;
+pub mod codec;
+mod json;
+mod position;
+mod range;
+pub mod record;
+mod sort;
+pub mod stored;
+pub mod stream;
+mod table;
+pub mod tuple;
+
+pub use catalogue::{Checkpoint, CommitId, Realm, StreamName, TableName};
+pub use chunk::{chunks, is_inline, reassemble};
+pub use codec::{ItemReader, RawValue, decode_item, encode_item};
+pub use json::{decode_versioned_json, encode_versioned_json};
+pub use position::Position;
+pub use range::{KeyRange, successor};
+pub use record::{ChangeKind, Record, ViewType};
+pub use sort::SortCondition;
+pub use stored::{BlobId, BlobPointer, Stored};
+pub use stream::StreamEntry;
+pub use table::{
+    Counter, IndexKey, OwnedIndexKey, OwnedPrimaryKey, PrimaryKey, StampedKey, TableSpace, decode_counter,
+    encode_counter,
+};
+pub use tuple::KeyValue;
+
+/// A table's number: never reused, whatever the table's name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TableId(pub u64);
+
+/// An index's number within its table: never reused within it. 0 stands for the table itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct IndexId(pub u32);
+
+impl IndexId {
+    /// In counters, the base table.
+    pub const TABLE: Self = Self(0);
+}
+
+/// The keys of one database.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Keyspace {
+    prefix: Vec<u8>,
+}
+
+impl Keyspace {
+    /// A database whose keys all begin with `prefix`; it may be empty.
+    pub fn new(prefix: impl Into<Vec<u8>>) -> Self {
+        Self { prefix: prefix.into() }
+    }
+
+    /// Everything the database holds.
+    pub fn everything(&self) -> KeyRange {
+        KeyRange::prefix(self.prefix.clone())
+    }
+
+    /// The keys of one table.
+    pub fn table(&self, id: TableId) -> TableSpace {
+        let mut prefix = self.family(Family::Table);
+        prefix.extend_from_slice(&id.0.to_be_bytes());
+        TableSpace::new(prefix)
+    }
+
+    fn family(&self, family: Family) -> Vec<u8> {
+        let mut key = Vec::with_capacity(self.prefix.len() + 64);
+        key.extend_from_slice(&self.prefix);
+        key.push(family as u8);
+        key
+    }
+
+    /// A reader of what follows the family's byte in `key`.
+    fn open<'a>(&self, family: Family, key: &'a [u8]) -> crate::kv::Result<bytes::Reader<'a>> {
+        let mut reader = bytes::Reader::new(key);
+        reader.expect(&self.prefix, "key outside its database")?;
+        reader.expect(&[family as u8], "key of another family")?;
+        Ok(reader)
+    }
+}
+
+/// The byte behind the prefix. Never renumber: it is on disk.
+#[derive(Clone, Copy)]
+enum Family {
+    Database = 0x00,
+    Catalogue = 0x01,
+    Streams = 0x02,
+    Tokens = 0x03,
+    CommitIds = 0x04,
+    Checkpoints = 0x05,
+    Leases = 0x06,
+    TrimMarks = 0x07,
+    Table = 0x10,
+}
+
+#[cfg(test)]
+mod arbitrary;

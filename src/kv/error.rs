@@ -30,6 +30,12 @@ pub enum Error {
     TransactionTooLarge,
     #[error("range begin key larger than end key")]
     InvertedRange,
+    /// A key from 0xFF on, which belongs to FoundationDB itself (FoundationDB 2004).
+    #[error("key outside the legal range")]
+    KeyOutsideLegalRange,
+    /// The ten bytes of a versionstamp do not fit where they should go (FoundationDB 2000).
+    #[error("versionstamp offset lies outside the key or value")]
+    VersionstampOffset,
     /// The transaction was committed or cancelled before.
     #[error("transaction was used after its commit")]
     UsedAfterCommit,

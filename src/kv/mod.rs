@@ -5,13 +5,35 @@
 //! and values may hold the commit's versionstamp. This room knows nothing of DynamoDB.
 //!
 //! Every engine enforces FoundationDB's limits (see [`limits`]), so nothing is built on one engine that another
-//! would refuse.
+//! would refuse. `database` and `transaction` are the contract's face and dispatch over the engines; `retry` is the
+//! loop that runs a body until its outcome is known; `buffer`, `merge`, `ranges` and `conflicts` are what embedded engines
+//! share; `memory` and `faults` are engines. `contract` (tests only) is what every engine must pass.
 
+mod buffer;
+mod conflicts;
+mod database;
 mod error;
+pub mod faults;
+pub mod limits;
+mod memory;
+mod merge;
+mod ranges;
+mod retry;
+mod transaction;
+mod version;
+mod work;
 
-pub use error::Error;
+#[cfg(test)]
+mod contract;
 
 use std::sync::Arc;
+
+pub use database::Database;
+pub use error::Error;
+pub use retry::RetryDecision;
+pub use transaction::Transaction;
+pub use version::{Version, Versionstamp};
+pub use work::Work;
 
 /// A result of this room.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -19,27 +41,91 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// Bytes as engines hand them out: shared, never copied again.
 pub type Bytes = Arc<[u8]>;
 
-/// FoundationDB's limits, enforced by every engine.
-pub mod limits {
-    /// Largest key, in bytes.
-    pub const KEY: usize = 10_000;
-    /// Largest value, in bytes.
-    pub const VALUE: usize = 100_000;
-    /// Largest transaction: keys, values and conflict ranges together, in bytes.
-    pub const TRANSACTION: usize = 10_000_000;
-    /// Oldest a transaction's snapshot may grow, in milliseconds of machine time.
-    pub const AGE_MILLIS: u64 = 5_000;
+/// Whether a read makes its transaction conflict with later writes to what it read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Isolation {
+    /// The read is part of what must still hold at commit.
+    #[default]
+    Serializable,
+    /// The read sees the same snapshot but adds no conflict.
+    Snapshot,
 }
 
-/// A commit version: rises with every commit, and tells its time.
-///
-/// The upper 48 bits are the milliseconds since the Unix epoch on the database's clock when the commit was
-/// ordered, the lower 16 bits count within the millisecond; a clock that stands still or goes back only makes
-/// versions rise more slowly. So stamps order records *and* carry their times, and record times can never
-/// contradict stamp order.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Version(pub u64);
+/// A read of the keys from `begin` (inclusive) to `end` (exclusive).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RangeRead {
+    pub begin: Vec<u8>,
+    pub end: Vec<u8>,
+    /// From the last key to the first.
+    pub reverse: bool,
+    /// Most pairs to return.
+    pub limit: Option<usize>,
+    /// Stop after the pair with which keys and values together reach so many bytes.
+    pub byte_limit: Option<usize>,
+    pub isolation: Isolation,
+}
 
-/// The 10 bytes that the store stamps at commit: 8 bytes of commit version, 2 bytes of batch order, big-endian.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Versionstamp(pub [u8; 10]);
+impl RangeRead {
+    /// A serializable forward read without limits.
+    pub fn new(begin: impl Into<Vec<u8>>, end: impl Into<Vec<u8>>) -> Self {
+        Self { begin: begin.into(), end: end.into(), ..Self::default() }
+    }
+
+    /// Every key that starts with `prefix`.
+    pub fn prefix(prefix: &[u8]) -> Self {
+        Self::new(prefix, after_prefix(prefix))
+    }
+
+    #[must_use]
+    pub fn reversed(mut self) -> Self {
+        self.reverse = !self.reverse;
+        self
+    }
+
+    #[must_use]
+    pub fn limited(mut self, pairs: usize) -> Self {
+        self.limit = Some(pairs);
+        self
+    }
+
+    #[must_use]
+    pub fn byte_limited(mut self, bytes: usize) -> Self {
+        self.byte_limit = Some(bytes);
+        self
+    }
+
+    /// The same read without adding conflicts.
+    #[must_use]
+    pub fn snapshot(mut self) -> Self {
+        self.isolation = Isolation::Snapshot;
+        self
+    }
+}
+
+/// The first key after every key that starts with `prefix`; `[0xFF]`, the end of all legal keys, when there is none.
+pub fn after_prefix(prefix: &[u8]) -> Vec<u8> {
+    let mut end = prefix.to_vec();
+    while let Some(last) = end.pop() {
+        if last < 0xFF {
+            end.push(last + 1);
+            return end;
+        }
+    }
+    vec![0xFF]
+}
+
+/// One pair of a range read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyValue {
+    pub key: Bytes,
+    pub value: Bytes,
+}
+
+/// The answer of a range read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Page {
+    pub pairs: Vec<KeyValue>,
+    /// A limit ended the read: there *may* be more pairs after the last one. Nothing beyond the last pair was
+    /// looked at, so nothing beyond it conflicts.
+    pub more: bool,
+}

@@ -64,7 +64,7 @@ fn error_members<'py>(py: Python<'py>, error: &Error) -> PyResult<Bound<'py, PyD
     parsed.set_item(intern!(py, "Error"), to_python(py, &Summary { message: &message, code })?)?;
     match error {
         Error::ConditionalCheckFailed { item: Some(item) } => {
-            parsed.set_item(intern!(py, "Item"), to_python(py, &super::dispatch::image(item))?)?;
+            parsed.set_item(intern!(py, "Item"), to_python(py, item.as_ref())?)?;
         }
         Error::TransactionCanceled { reasons } => {
             parsed.set_item(intern!(py, "CancellationReasons"), to_python(py, &Reasons(reasons))?)?;

@@ -7,12 +7,14 @@ use serde::ser::{SerializeMap, SerializeSeq, Serializer};
 use serde::Serialize;
 
 use super::de::{Rejected, Value};
-use super::standin::{api, store};
+use crate::api;
+use crate::clock::Clock;
 use crate::error::{CancellationReason, Error};
+use crate::kv::{Database, Work};
+use crate::store::Realm;
 
-pub use api::{Operation, Request, Response, dispatch, image};
-pub use store::Store;
-use store::Realm;
+pub use crate::api::{Operation, Request, Response, dispatch};
+pub use crate::store::Store;
 
 /// How an operation ends.
 pub type Outcome = Result<Response, Error>;
@@ -45,24 +47,60 @@ pub fn realm(account: &str, region: &str) -> Realm {
 
 /// A new, empty database in memory.
 pub async fn open_memory() -> Result<Store, Error> {
-    Store::open().await
+    Store::open(Database::memory(Clock::system()), Vec::new()).await
 }
 
 /// Does whatever fell due by the clock's time.
-pub async fn catch_up(_store: &Store) -> Result<(), Error> {
-    Ok(())
+pub async fn catch_up(store: &Store) -> Result<(), Error> {
+    store.maintain().await
 }
 
 /// What `Database.info()` tells.
 #[derive(Serialize)]
 pub struct Info<'a> {
     engine: &'static str,
-    account: &'a str,
     version: &'static str,
+    account: &'a str,
+    /// The database's random id; a fork has its own.
+    id: String,
+    work: WorkDone,
 }
 
-pub fn info<'a>(_store: &Store, account: &'a str) -> Info<'a> {
-    Info { engine: "memory", account, version: env!("CARGO_PKG_VERSION") }
+/// What the engine did so far. A fork counts from zero.
+#[derive(Serialize)]
+struct WorkDone {
+    transactions: u64,
+    commits: u64,
+    conflicts: u64,
+    retries: u64,
+    keys_read: u64,
+    pairs_read: u64,
+    round_trips: u64,
+    bytes_read: u64,
+    keys_written: u64,
+    bytes_written: u64,
+}
+
+pub fn info<'a>(store: &Store, account: &'a str) -> Info<'a> {
+    let id = format!("{:032x}", u128::from_be_bytes(store.id()));
+    Info { engine: "memory", version: env!("CARGO_PKG_VERSION"), account, id, work: store.work().into() }
+}
+
+impl From<Work> for WorkDone {
+    fn from(work: Work) -> Self {
+        Self {
+            transactions: work.transactions,
+            commits: work.commits,
+            conflicts: work.conflicts,
+            retries: work.retries,
+            keys_read: work.keys_read,
+            pairs_read: work.pairs_read,
+            round_trips: work.round_trips,
+            bytes_read: work.bytes_read,
+            keys_written: work.keys_written,
+            bytes_written: work.bytes_written,
+        }
+    }
 }
 
 /// The reasons of a cancelled transaction, as its exception lists them.
@@ -84,7 +122,7 @@ impl Serialize for Reason<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut members = serializer.serialize_map(None)?;
         if let Some(item) = &self.0.item {
-            members.serialize_entry("Item", &image(item))?;
+            members.serialize_entry("Item", item)?;
         }
         members.serialize_entry("Code", self.0.code)?;
         if let Some(message) = &self.0.message {

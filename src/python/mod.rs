@@ -16,7 +16,6 @@ mod operation;
 mod runtime;
 mod ser;
 mod shape;
-mod standin;
 #[cfg(feature = "test-hooks")]
 mod testing;
 mod wait;

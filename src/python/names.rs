@@ -4,8 +4,8 @@
 //! are overwritten, never grown. The lock is only tried: nobody waits for it while holding the GIL.
 
 use std::hash::BuildHasher;
+use std::sync::Mutex;
 
-use parking_lot::Mutex;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 use xxhash_rust::xxh3::Xxh3DefaultBuilder;
@@ -21,7 +21,7 @@ pub fn python_name<'py>(py: Python<'py>, name: &str) -> Bound<'py, PyString> {
     if name.len() > LONGEST {
         return PyString::new(py, name);
     }
-    let Some(mut slots) = CACHE.try_lock() else { return PyString::new(py, name) };
+    let Ok(mut slots) = CACHE.try_lock() else { return PyString::new(py, name) };
     if slots.is_empty() {
         slots.resize_with(SLOTS, || None);
     }

@@ -1,6 +1,7 @@
 //! Operations and prepared requests as Python objects.
 
-use parking_lot::Mutex;
+use std::sync::Mutex;
+
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 
@@ -64,7 +65,7 @@ impl Request {
 
     pub fn take(&self) -> PyResult<dispatch::Request> {
         // Held for a move only, so it is free unless two threads answer one request.
-        let taken = self.0.try_lock().and_then(|mut request| request.take());
+        let taken = self.0.try_lock().ok().and_then(|mut request| request.take());
         taken.ok_or_else(|| PyRuntimeError::new_err("this request was answered before"))
     }
 }

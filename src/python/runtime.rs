@@ -7,7 +7,6 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use parking_lot::Mutex;
 use pyo3::exceptions::PyOSError;
 use pyo3::prelude::*;
 use pyo3_async_runtimes::TaskLocals;
@@ -15,7 +14,9 @@ use pyo3_async_runtimes::generic;
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::task::{JoinError, JoinHandle};
 
-static RUNTIME: Mutex<Option<Arc<Runtime>>> = Mutex::new(None);
+use crate::fork::Lock;
+
+static RUNTIME: Lock<Option<Arc<Runtime>>> = Lock::new(None);
 
 const WORKERS: usize = 2;
 
@@ -34,10 +35,7 @@ pub fn handle() -> PyResult<Handle> {
 
 /// In a forked child: its threads do not exist, so it can neither be used nor shut down.
 pub fn forget_after_fork() {
-    // Nobody holds the lock: it is held only by threads that hold the GIL, as the forking thread did.
-    if let Some(mut runtime) = RUNTIME.try_lock() {
-        std::mem::forget(runtime.take());
-    }
+    std::mem::forget(RUNTIME.lock().take());
 }
 
 /// Turns a future into an awaitable of the running asyncio loop.

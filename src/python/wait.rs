@@ -13,20 +13,18 @@ use std::time::Duration;
 use pyo3::prelude::*;
 
 use super::errors::from_panic;
-use super::fork::Passage;
 use super::runtime;
 
 /// How often a waiting main thread looks for signals.
 const SIGNAL_INTERVAL: Duration = Duration::from_millis(50);
 
-/// A future whose every poll passes the fork gate and hands a panic over as an error.
+/// A future that hands a panic over as an error.
 struct Guarded<F>(F);
 
 impl<F: Future + Unpin> Future for Guarded<F> {
     type Output = PyResult<F::Output>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let _passage = Passage::enter();
         match catch_unwind(AssertUnwindSafe(|| Pin::new(&mut self.0).poll(context))) {
             Ok(poll) => poll.map(Ok),
             Err(payload) => Poll::Ready(Err(from_panic(&*payload))),

@@ -1,1 +1,197 @@
-//! placeholder
+//! The database itself: the catalogue of tables, the one path on which items are written, queries and streams.
+//!
+//! Every public function is one or more key-value transactions. Item writes go through `write` alone, which
+//! writes row, index entries, counters and change record in the same transaction. This room knows nothing of
+//! request JSON, expressions or Python: callers pass closures that decide on the item that was read.
+
+mod alter;
+mod blob;
+mod catalogue;
+mod check;
+mod index;
+mod maintenance;
+pub mod read;
+mod schema;
+pub mod stream;
+pub mod table;
+mod token;
+pub mod write;
+
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::AtomicI64;
+
+pub use read::{Fetch, Page, Query, Scan, SortBound, Start};
+pub use stream::{Cursor, Record, RecordKind, RecordPage, Stream, StreamStart};
+pub use table::{
+    BillingMode, Index, IndexDefinition, IndexKind, IndexStatus, Key, KeyAttribute, KeyKind, KeySchema, Projection,
+    Realm, Statistics, StreamViewType, Table, TableChange, TableDefinition, TableStream, Throughput,
+};
+pub use token::ClientToken;
+pub use write::{Actor, Change, Row, Transaction, Written};
+
+use crate::clock::Clock;
+use crate::error::Error;
+use crate::keyspace::{CommitId, Keyspace};
+use crate::kv::{self, Isolation};
+
+/// How long change records, and streams after their closing, can be read: 24 hours.
+pub const RECORD_RETENTION_MILLIS: i64 = 24 * 60 * 60 * 1000;
+
+/// How long an idempotency token holds: 10 minutes.
+pub const TOKEN_WINDOW_MILLIS: i64 = 10 * 60 * 1000;
+
+/// The format of keys and values this version writes; an unknown one is refused when a database is opened.
+const FORMAT_VERSION: u32 = 1;
+
+/// An open database. Clones are handles to the same one.
+#[derive(Clone)]
+pub struct Store(Arc<Inner>);
+
+struct Inner {
+    database: kv::Database,
+    keyspace: Keyspace,
+    /// Random, new for each fork: makes event ids unique and keys iterator tokens.
+    id: [u8; 16],
+    /// Rises when a database is copied to an engine whose versions start anew.
+    incarnation: u16,
+    schemas: schema::Cache,
+    /// When maintenance last ran, in database time.
+    maintained_millis: AtomicI64,
+}
+
+impl Store {
+    /// Opens the database under `prefix`; an empty one gets its format version and a random id.
+    pub async fn open(database: kv::Database, prefix: Vec<u8>) -> Result<Self, Error> {
+        let keyspace = Keyspace::new(prefix);
+        let fresh_id = database.clock().random_u128().to_be_bytes();
+        let (id, incarnation) = database
+            .run(
+                || commit_id(&keyspace, database.clock()),
+                |transaction| open_or_initialise(&keyspace, transaction, fresh_id),
+            )
+            .await?;
+        Ok(Self::assemble(database, keyspace, id, incarnation))
+    }
+
+    fn assemble(database: kv::Database, keyspace: Keyspace, id: [u8; 16], incarnation: u16) -> Self {
+        let maintained_millis = AtomicI64::new(database.clock().now().millis());
+        Self(Arc::new(Inner {
+            database,
+            keyspace,
+            id,
+            incarnation,
+            schemas: schema::Cache::default(),
+            maintained_millis,
+        }))
+    }
+
+    /// A copy-on-write twin with a clock and a database id of its own, in constant time (embedded engines only).
+    pub async fn fork(&self) -> Result<Self, Error> {
+        let database = self.0.database.fork(self.clock().twin())?;
+        let id = database.clock().random_u128().to_be_bytes();
+        let keyspace = self.0.keyspace.clone();
+        database
+            .run(
+                || commit_id(&keyspace, database.clock()),
+                |transaction| {
+                    let keyspace = &keyspace;
+                    async move { Ok::<_, Error>(transaction.set(&keyspace.database_id(), &id[..])?) }
+                },
+            )
+            .await?;
+        let twin = Self::assemble(database, keyspace, id, self.0.incarnation);
+        twin.0.schemas.copy_from(&self.0.schemas);
+        Ok(twin)
+    }
+
+    pub fn clock(&self) -> &Clock {
+        self.0.database.clock()
+    }
+
+    /// What the engine has done so far: for tests and benchmarks that count work.
+    pub fn work(&self) -> kv::Work {
+        self.0.database.work()
+    }
+
+    /// The engine below.
+    pub fn database(&self) -> &kv::Database {
+        &self.0.database
+    }
+
+    /// This database's random id: a fork has its own.
+    pub fn id(&self) -> [u8; 16] {
+        self.0.id
+    }
+
+    fn keyspace(&self) -> &Keyspace {
+        &self.0.keyspace
+    }
+
+    /// One read-write transaction, after whatever maintenance has fallen due. `body` may run several times and must do nothing but through its argument.
+    pub async fn transact<T, F, Fut>(&self, body: F) -> Result<T, Error>
+    where
+        F: Fn(Transaction) -> Fut,
+        Fut: Future<Output = Result<T, Error>> + Send,
+        T: Send,
+    {
+        self.maintain().await?;
+        self.run(body).await
+    }
+
+    async fn run<T, F, Fut>(&self, body: F) -> Result<T, Error>
+    where
+        F: Fn(Transaction) -> Fut,
+        Fut: Future<Output = Result<T, Error>> + Send,
+        T: Send,
+    {
+        self.0
+            .database
+            .run(
+                || commit_id(self.keyspace(), self.clock()),
+                |transaction| body(Transaction::new(self.clone(), transaction)),
+            )
+            .await
+    }
+
+    /// Reads from one snapshot, again when the snapshot grew too old.
+    async fn snapshot<T, F, Fut>(&self, body: F) -> Result<T, Error>
+    where
+        F: Fn(kv::Transaction) -> Fut,
+        Fut: Future<Output = Result<T, Error>> + Send,
+        T: Send,
+    {
+        self.0.database.run_read_only(body).await
+    }
+}
+
+async fn open_or_initialise(
+    keyspace: &Keyspace,
+    transaction: kv::Transaction,
+    fresh_id: [u8; 16],
+) -> Result<([u8; 16], u16), Error> {
+    let Some(format) = transaction.get(&keyspace.format_version(), Isolation::Serializable).await? else {
+        transaction.set(&keyspace.format_version(), &FORMAT_VERSION.to_be_bytes()[..])?;
+        transaction.set(&keyspace.database_id(), &fresh_id[..])?;
+        transaction.set(&keyspace.incarnation(), &1u16.to_be_bytes()[..])?;
+        return Ok((fresh_id, 1));
+    };
+    if *format != FORMAT_VERSION.to_be_bytes() {
+        return Err(corrupt("this database was written in another format than this version of fdyno reads"));
+    }
+    let id = transaction.get(&keyspace.database_id(), Isolation::Serializable).await?;
+    let incarnation = transaction.get(&keyspace.incarnation(), Isolation::Serializable).await?;
+    let id = id.and_then(|bytes| (*bytes).try_into().ok()).ok_or_else(|| corrupt("the database id"))?;
+    let incarnation =
+        incarnation.and_then(|bytes| (*bytes).try_into().ok()).ok_or_else(|| corrupt("the incarnation"))?;
+    Ok((id, u16::from_be_bytes(incarnation)))
+}
+
+fn commit_id(keyspace: &Keyspace, clock: &Clock) -> Vec<u8> {
+    keyspace
+        .commit_id(CommitId { bucket: maintenance::commit_bucket(clock.now()), id: clock.random_u128().to_be_bytes() })
+}
+
+fn corrupt(what: &str) -> Error {
+    Error::Storage(kv::Error::Corrupt(what.to_owned()))
+}

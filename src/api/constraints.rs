@@ -1,0 +1,303 @@
+//! The constraints of the service model: required members, lengths, ranges, patterns, enumerations.
+//!
+//! DynamoDB checks them before anything else and reports all that fail in one message. Members are named by their path
+//! in lower camel case, list elements as `keySchema.1.member`, counted from one.
+
+use std::fmt::Display;
+
+use crate::error::Error;
+
+/// As many as DynamoDB reports at once.
+const MOST_REPORTED: usize = 10;
+
+/// The pattern of table and index names.
+const NAME_PATTERN: &str = "[a-zA-Z0-9_.-]+";
+
+/// The enumerations of the model, in the order in which DynamoDB lists them in its messages.
+pub mod values {
+    pub const RETURN_VALUES: &[&str] = &["ALL_NEW", "UPDATED_OLD", "ALL_OLD", "NONE", "UPDATED_NEW"];
+    pub const RETURN_CONSUMED_CAPACITY: &[&str] = &["INDEXES", "TOTAL", "NONE"];
+    pub const RETURN_ITEM_COLLECTION_METRICS: &[&str] = &["SIZE", "NONE"];
+    pub const RETURN_ON_FAILURE: &[&str] = &["ALL_OLD", "NONE"];
+    pub const SELECT: &[&str] = &["SPECIFIC_ATTRIBUTES", "COUNT", "ALL_ATTRIBUTES", "ALL_PROJECTED_ATTRIBUTES"];
+    pub const CONDITIONAL_OPERATOR: &[&str] = &["OR", "AND"];
+    pub const COMPARISON_OPERATOR: &[&str] = &[
+        "IN",
+        "NULL",
+        "BETWEEN",
+        "LT",
+        "NOT_CONTAINS",
+        "EQ",
+        "GT",
+        "NOT_NULL",
+        "NE",
+        "LE",
+        "BEGINS_WITH",
+        "GE",
+        "CONTAINS",
+    ];
+    pub const ATTRIBUTE_ACTION: &[&str] = &["ADD", "DELETE", "PUT"];
+    pub const ATTRIBUTE_TYPE: &[&str] = &["B", "N", "S"];
+    pub const KEY_TYPE: &[&str] = &["HASH", "RANGE"];
+    pub const PROJECTION_TYPE: &[&str] = &["ALL", "INCLUDE", "KEYS_ONLY"];
+    pub const BILLING_MODE: &[&str] = &["PROVISIONED", "PAY_PER_REQUEST"];
+    pub const TABLE_CLASS: &[&str] = &["STANDARD", "STANDARD_INFREQUENT_ACCESS"];
+    pub const STREAM_VIEW_TYPE: &[&str] = &["NEW_IMAGE", "OLD_IMAGE", "NEW_AND_OLD_IMAGES", "KEYS_ONLY"];
+    pub const SHARD_ITERATOR_TYPE: &[&str] =
+        &["AT_SEQUENCE_NUMBER", "AFTER_SEQUENCE_NUMBER", "TRIM_HORIZON", "LATEST", "AT_TIMESTAMP"];
+    pub const SHARD_FILTER_TYPE: &[&str] = &["CHILD_SHARDS"];
+}
+
+/// What a request breaks of its model, collected.
+#[derive(Debug, Default)]
+pub struct Constraints {
+    failures: Vec<String>,
+}
+
+impl Constraints {
+    pub const fn new() -> Self {
+        Self { failures: Vec::new() }
+    }
+
+    fn fail(&mut self, path: &str, value: &dyn Display, rule: &dyn Display) {
+        if self.failures.len() < MOST_REPORTED {
+            self.failures.push(format!("Value {value} at '{path}' failed to satisfy constraint: {rule}"));
+        }
+    }
+
+    /// `value`, which must be there.
+    pub fn required<'v, T>(&mut self, path: &str, value: &'v Option<T>) -> Option<&'v T> {
+        if value.is_none() {
+            self.fail(path, &"null", &"Member must not be null");
+        }
+        value.as_ref()
+    }
+
+    pub fn one_of(&mut self, path: &str, value: Option<&str>, allowed: &[&str]) {
+        if let Some(value) = value
+            && !allowed.contains(&value)
+        {
+            let rule = format!("Member must satisfy enum value set: [{}]", allowed.join(", "));
+            self.fail(path, &Quoted(value), &rule);
+        }
+    }
+
+    /// A text's length in characters.
+    pub fn length(&mut self, path: &str, value: &str, least: usize, most: usize) {
+        self.count(path, &Quoted(value), value.chars().count(), least, most);
+    }
+
+    /// A collection's number of members; `value` is how DynamoDB shows it.
+    pub fn size(&mut self, path: &str, value: &dyn Display, size: usize, least: usize, most: usize) {
+        self.count(path, &Quoted(value), size, least, most);
+    }
+
+    fn count(&mut self, path: &str, value: &dyn Display, count: usize, least: usize, most: usize) {
+        if count < least {
+            self.fail(path, value, &format_args!("Member must have length greater than or equal to {least}"));
+        }
+        if count > most {
+            self.fail(path, value, &format_args!("Member must have length less than or equal to {most}"));
+        }
+    }
+
+    pub fn range(&mut self, path: &str, value: Option<i64>, least: i64, most: i64) {
+        let Some(value) = value else { return };
+        if value < least {
+            let rule = format_args!("Member must have value greater than or equal to {least}");
+            self.fail(path, &Quoted(value), &rule);
+        }
+        if value > most {
+            self.fail(path, &Quoted(value), &format_args!("Member must have value less than or equal to {most}"));
+        }
+    }
+
+    /// The name of a table or an index.
+    pub fn name(&mut self, path: &str, value: &str) {
+        if value.is_empty() || !value.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte)) {
+            let rule = format_args!("Member must satisfy regular expression pattern: {NAME_PATTERN}");
+            self.fail(path, &Quoted(value), &rule);
+        }
+        self.length(path, value, 3, 255);
+    }
+
+    pub fn optional_name(&mut self, path: &str, value: Option<&str>) {
+        if let Some(value) = value {
+            self.name(path, value);
+        }
+    }
+
+    /// A table's name or its ARN, which must be there.
+    pub fn table<'v>(&mut self, path: &str, value: &'v Option<String>) -> Option<&'v str> {
+        let value = self.required(path, value)?;
+        self.table_text(path, value);
+        Some(value)
+    }
+
+    pub fn table_text(&mut self, path: &str, value: &str) {
+        if value.starts_with("arn:") {
+            self.length(path, value, 1, 1024);
+        } else {
+            self.name(path, value);
+        }
+    }
+
+    /// The required members, or the one error that tells everything that failed.
+    pub fn finish<P: Present>(self, required: P) -> Result<P::Members, Error> {
+        match required.present() {
+            Some(members) if self.failures.is_empty() => Ok(members),
+            _ => Err(self.into_error()),
+        }
+    }
+
+    fn into_error(self) -> Error {
+        let count = self.failures.len();
+        let plural = if count == 1 { "" } else { "s" };
+        Error::Validation(format!("{count} validation error{plural} detected: {}", self.failures.join("; ")))
+    }
+}
+
+/// Members that may be missing, all of which [`Constraints::required`] has seen.
+pub trait Present {
+    type Members;
+    fn present(self) -> Option<Self::Members>;
+}
+
+impl Present for () {
+    type Members = ();
+    fn present(self) -> Option<()> {
+        Some(())
+    }
+}
+
+impl<A> Present for Option<A> {
+    type Members = A;
+    fn present(self) -> Option<A> {
+        self
+    }
+}
+
+impl<A, B> Present for (Option<A>, Option<B>) {
+    type Members = (A, B);
+    fn present(self) -> Option<(A, B)> {
+        self.0.zip(self.1)
+    }
+}
+
+impl<A, B, C> Present for (Option<A>, Option<B>, Option<C>) {
+    type Members = (A, B, C);
+    fn present(self) -> Option<(A, B, C)> {
+        Some((self.0?, self.1?, self.2?))
+    }
+}
+
+struct Quoted<T>(T);
+
+impl<T: Display> Display for Quoted<T> {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "'{}'", self.0)
+    }
+}
+
+/// The parameters of `operation` that were given although fdyno does not implement them.
+pub fn refuse_absent(operation: &str, given: &[(&str, bool)]) -> Result<(), Error> {
+    match given.iter().find(|(_, given)| *given) {
+        None => Ok(()),
+        Some((name, _)) => Err(Error::Validation(format!(
+            "fdyno does not implement the parameter {name} of {operation} yet, see docs/compatibility.md"
+        ))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(check: impl FnOnce(&mut Constraints)) -> String {
+        let mut constraints = Constraints::new();
+        check(&mut constraints);
+        constraints.finish(()).err().map(|error| error.to_string()).unwrap_or_default()
+    }
+
+    #[test]
+    fn each_constraint_has_its_message() {
+        let table: [(String, &str); 9] = [
+            (
+                message(|c| drop(c.required::<String>("tableName", &None))),
+                "1 validation error detected: Value null at 'tableName' failed to satisfy constraint: Member must not be null",
+            ),
+            (
+                message(|c| c.name("tableName", "ab")),
+                "1 validation error detected: Value 'ab' at 'tableName' failed to satisfy constraint: \
+                 Member must have length greater than or equal to 3",
+            ),
+            (
+                message(|c| c.name("tableName", &"a".repeat(256))),
+                &format!(
+                    "1 validation error detected: Value '{}' at 'tableName' failed to satisfy constraint: \
+                     Member must have length less than or equal to 255",
+                    "a".repeat(256)
+                ),
+            ),
+            (
+                message(|c| c.name("indexName", "a!c")),
+                "1 validation error detected: Value 'a!c' at 'indexName' failed to satisfy constraint: \
+                 Member must satisfy regular expression pattern: [a-zA-Z0-9_.-]+",
+            ),
+            (
+                message(|c| c.one_of("returnConsumedCapacity", Some("hi"), values::RETURN_CONSUMED_CAPACITY)),
+                "1 validation error detected: Value 'hi' at 'returnConsumedCapacity' failed to satisfy constraint: \
+                 Member must satisfy enum value set: [INDEXES, TOTAL, NONE]",
+            ),
+            (
+                message(|c| c.range("limit", Some(0), 1, 100)),
+                "1 validation error detected: Value '0' at 'limit' failed to satisfy constraint: \
+                 Member must have value greater than or equal to 1",
+            ),
+            (
+                message(|c| c.range("limit", Some(101), 1, 100)),
+                "1 validation error detected: Value '101' at 'limit' failed to satisfy constraint: \
+                 Member must have value less than or equal to 100",
+            ),
+            (
+                message(|c| c.size("keySchema", &"[]", 0, 1, 8)),
+                "1 validation error detected: Value '[]' at 'keySchema' failed to satisfy constraint: \
+                 Member must have length greater than or equal to 1",
+            ),
+            (message(|c| c.table_text("tableName", "arn:aws:dynamodb:us-east-1:1:table/x")), ""),
+        ];
+        for (given, expected) in table {
+            assert_eq!(given, expected);
+        }
+    }
+
+    #[test]
+    fn several_failures_are_told_in_one_message_pattern_before_length() {
+        let text = message(|c| {
+            c.name("tableName", "a!");
+            c.one_of("select", Some("x"), values::SELECT);
+        });
+        assert_eq!(
+            text,
+            "3 validation errors detected: Value 'a!' at 'tableName' failed to satisfy constraint: Member must satisfy \
+             regular expression pattern: [a-zA-Z0-9_.-]+; Value 'a!' at 'tableName' failed to satisfy constraint: Member \
+             must have length greater than or equal to 3; Value 'x' at 'select' failed to satisfy constraint: Member must \
+             satisfy enum value set: [SPECIFIC_ATTRIBUTES, COUNT, ALL_ATTRIBUTES, ALL_PROJECTED_ATTRIBUTES]"
+        );
+    }
+
+    #[test]
+    fn at_most_ten_failures_are_told() {
+        let text = message(|c| (0..30).for_each(|_| c.range("limit", Some(0), 1, 2)));
+        assert!(text.starts_with("10 validation errors detected: "), "{text}");
+    }
+
+    #[test]
+    fn an_absent_parameter_is_named() {
+        let error = refuse_absent("PutItem", &[("A", false), ("Expected", true)]).err().map(|error| error.to_string());
+        assert_eq!(
+            error.as_deref(),
+            Some("fdyno does not implement the parameter Expected of PutItem yet, see docs/compatibility.md")
+        );
+    }
+}

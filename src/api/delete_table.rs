@@ -1,0 +1,42 @@
+//! DeleteTable: the table is gone when this answers. Its stream stays readable for a day.
+
+use serde::{Deserialize, Serialize};
+
+use super::constraints::Constraints;
+use super::describe_table::no_such_table;
+use super::parameters::{Parameter, done};
+use super::resource::TableName;
+use super::table_description::TableDescription;
+use crate::error::Error;
+use crate::store::{Realm, Store};
+
+pub const PARAMETERS: &[Parameter] = &[done("TableName")];
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+pub struct Input {
+    table_name: Option<String>,
+}
+
+#[derive(Debug, Default, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Output {
+    pub table_description: TableDescription,
+}
+
+pub async fn run(store: &Store, realm: &Realm, input: &Input) -> Result<Output, Error> {
+    let mut constraints = Constraints::new();
+    let table_name = constraints.table("tableName", &input.table_name);
+    let table_name = constraints.finish(table_name)?;
+    let name = TableName::parse(realm, table_name)?;
+    let missing = |error| no_such_table(error, name.name);
+    let table = store.table(&name.realm, name.name).await.map_err(missing)?;
+    if table.deletion_protection {
+        return Err(Error::validation(
+            "Resource cannot be deleted as it is currently protected against deletion. Disable deletion protection first.",
+        ));
+    }
+    let statistics = store.statistics(&table).await?;
+    let table = store.delete_table(&name.realm, name.name).await.map_err(missing)?;
+    Ok(Output { table_description: TableDescription::new(&table, "DELETING", &statistics).without_schema() })
+}

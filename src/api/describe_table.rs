@@ -1,0 +1,44 @@
+//! DescribeTable.
+
+use serde::{Deserialize, Serialize};
+
+use super::constraints::Constraints;
+use super::parameters::{Parameter, done};
+use super::resource::TableName;
+use super::table_description::TableDescription;
+use crate::error::Error;
+use crate::store::{Realm, Store};
+
+pub const PARAMETERS: &[Parameter] = &[done("TableName")];
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+pub struct Input {
+    table_name: Option<String>,
+}
+
+#[derive(Debug, Default, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Output {
+    pub table: TableDescription,
+}
+
+pub async fn run(store: &Store, realm: &Realm, input: &Input) -> Result<Output, Error> {
+    let mut constraints = Constraints::new();
+    let table_name = constraints.table("tableName", &input.table_name);
+    let table_name = constraints.finish(table_name)?;
+    let name = TableName::parse(realm, table_name)?;
+    let table = store.table(&name.realm, name.name).await.map_err(|error| no_such_table(error, name.name))?;
+    let statistics = store.statistics(&table).await?;
+    Ok(Output { table: TableDescription::new(&table, "ACTIVE", &statistics) })
+}
+
+/// The operations on tables name the table that is not there; those on items do not.
+pub fn no_such_table(error: Error, name: &str) -> Error {
+    match error {
+        Error::ResourceNotFound(_) => {
+            Error::ResourceNotFound(format!("Requested resource not found: Table: {name} not found"))
+        }
+        other => other,
+    }
+}

@@ -1,0 +1,217 @@
+//! The table of operations: every operation of DynamoDB and DynamoDB Streams, one row each.
+//!
+//! Dispatch, the targets of the JSON protocol and the compatibility page derive from it. A row that is done names a
+//! module with `Input`, `Output`, `PARAMETERS` and `run`; a row that is absent answers with a clear error.
+
+use serde::de::{Deserialize, Deserializer, IgnoredAny};
+use serde::{Serialize, Serializer};
+
+use super::parameters::{Parameter, Status};
+use crate::error::Error;
+use crate::store::{Realm, Store};
+
+/// One of the two services.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Service {
+    DynamoDb,
+    Streams,
+}
+
+impl Service {
+    /// boto3's name of the service.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::DynamoDb => "dynamodb",
+            Self::Streams => "dynamodbstreams",
+        }
+    }
+
+    /// The prefix of the `X-Amz-Target` header.
+    pub const fn target_prefix(self) -> &'static str {
+        match self {
+            Self::DynamoDb => "DynamoDB_20120810",
+            Self::Streams => "DynamoDBStreams_20120810",
+        }
+    }
+}
+
+macro_rules! operations {
+    (
+        done { $($service:ident $name:ident => $($module:ident)::+, $status:expr;)* }
+        absent { $($absent_service:ident $absent:ident;)* }
+    ) => {
+        /// An operation of DynamoDB or DynamoDB Streams, implemented or not.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum Operation { $($name,)* $($absent,)* }
+
+        impl Operation {
+            /// Every operation of today's models of both services.
+            pub const fn all() -> &'static [Self] {
+                &[$(Self::$name,)* $(Self::$absent,)*]
+            }
+
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(Self::$name => stringify!($name),)*
+                    $(Self::$absent => stringify!($absent),)*
+                }
+            }
+
+            pub const fn service(self) -> Service {
+                match self {
+                    $(Self::$name => Service::$service,)*
+                    $(Self::$absent => Service::$absent_service,)*
+                }
+            }
+
+            pub const fn status(self) -> Status {
+                match self {
+                    $(Self::$name => $status,)*
+                    $(Self::$absent => Status::Absent,)*
+                }
+            }
+
+            /// The members of its input and what becomes of each; empty when the operation is absent.
+            pub const fn parameters(self) -> &'static [Parameter] {
+                match self {
+                    $(Self::$name => super::$($module)::+::PARAMETERS,)*
+                    $(Self::$absent => &[],)*
+                }
+            }
+
+            /// Reads the operation's request. Unknown members and wrong types are the deserializer's errors; rules of
+            /// DynamoDB are checked later, by `dispatch`.
+            pub fn parse<'de, D: Deserializer<'de>>(self, deserializer: D) -> Result<Request, D::Error> {
+                match self {
+                    $(Self::$name => Deserialize::deserialize(deserializer).map(Request::$name),)*
+                    $(Self::$absent)|* => IgnoredAny::deserialize(deserializer).map(|_| Request::Absent(self)),
+                }
+            }
+        }
+
+        /// A request as it was given, not yet validated.
+        #[derive(Debug)]
+        pub enum Request {
+            $($name(Box<super::$($module)::+::Input>),)*
+            /// An operation that fdyno does not implement.
+            Absent(Operation),
+        }
+
+        impl Request {
+            pub const fn operation(&self) -> Operation {
+                match self {
+                    $(Self::$name(_) => Operation::$name,)*
+                    Self::Absent(operation) => *operation,
+                }
+            }
+        }
+
+        /// An answer; it serializes to the members of the operation's output, absent ones left out.
+        #[derive(Debug)]
+        pub enum Response {
+            $($name(super::$($module)::+::Output),)*
+        }
+
+        impl Serialize for Response {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                match self {
+                    $(Self::$name(output) => output.serialize(serializer),)*
+                }
+            }
+        }
+
+        /// One attempt at an operation; it may end in `Error::SchemaChanged`.
+        pub(super) async fn run(store: &Store, realm: &Realm, request: &Request) -> Result<Response, Error> {
+            match request {
+                $(Request::$name(input) => {
+                    super::$($module)::+::run(store, realm, input).await.map(Response::$name)
+                })*
+                Request::Absent(operation) => Err(not_implemented(*operation)),
+            }
+        }
+    };
+}
+
+operations! {
+    done {
+        DynamoDb BatchGetItem => batch_get_item, Status::Done;
+        DynamoDb BatchWriteItem => batch_write_item, Status::Done;
+        DynamoDb CreateTable => create_table, Status::Different("the table is ACTIVE at once");
+        DynamoDb DeleteItem => delete_item, Status::Done;
+        DynamoDb DeleteTable => delete_table, Status::Different("the table is gone at once");
+        DynamoDb DescribeTable => describe_table, Status::Different("ItemCount and TableSizeBytes are exact at every moment");
+        DynamoDb GetItem => get_item, Status::Done;
+        DynamoDb ListTables => list_tables, Status::Done;
+        DynamoDb PutItem => put_item, Status::Done;
+        DynamoDb Query => query, Status::Done;
+        DynamoDb Scan => scan, Status::Done;
+        DynamoDb TransactGetItems => transact_get_items, Status::Done;
+        DynamoDb TransactWriteItems => transact_write_items, Status::Done;
+        DynamoDb UpdateItem => update_item, Status::Done;
+        DynamoDb UpdateTable => update_table, Status::Different("changes, an index's backfill included, are complete when it answers");
+        Streams DescribeStream => streams::describe_stream, Status::Different("a stream has one shard");
+        Streams GetRecords => streams::get_records, Status::Done;
+        Streams GetShardIterator => streams::get_shard_iterator, Status::Done;
+        Streams ListStreams => streams::list_streams, Status::Done;
+    }
+    absent {
+        DynamoDb BatchExecuteStatement;
+        DynamoDb CancelBulkOperation;
+        DynamoDb CreateBackup;
+        DynamoDb CreateGlobalTable;
+        DynamoDb DeleteBackup;
+        DynamoDb DeleteResourcePolicy;
+        DynamoDb DescribeBackup;
+        DynamoDb DescribeBulkOperation;
+        DynamoDb DescribeContinuousBackups;
+        DynamoDb DescribeContributorInsights;
+        DynamoDb DescribeEndpoints;
+        DynamoDb DescribeExport;
+        DynamoDb DescribeGlobalTable;
+        DynamoDb DescribeGlobalTableSettings;
+        DynamoDb DescribeImport;
+        DynamoDb DescribeKinesisStreamingDestination;
+        DynamoDb DescribeLimits;
+        DynamoDb DescribeTableReplicaAutoScaling;
+        DynamoDb DescribeTimeToLive;
+        DynamoDb DisableKinesisStreamingDestination;
+        DynamoDb EnableKinesisStreamingDestination;
+        DynamoDb ExecuteStatement;
+        DynamoDb ExecuteTransaction;
+        DynamoDb ExportTableToPointInTime;
+        DynamoDb GetResourcePolicy;
+        DynamoDb ImportTable;
+        DynamoDb ListBackups;
+        DynamoDb ListBulkOperations;
+        DynamoDb ListContributorInsights;
+        DynamoDb ListExports;
+        DynamoDb ListGlobalTables;
+        DynamoDb ListImports;
+        DynamoDb ListTagsOfResource;
+        DynamoDb PutResourcePolicy;
+        DynamoDb RestoreTableFromBackup;
+        DynamoDb RestoreTableToPointInTime;
+        DynamoDb SearchVectors;
+        DynamoDb StartBulkPutItems;
+        DynamoDb TagResource;
+        DynamoDb UntagResource;
+        DynamoDb UpdateContinuousBackups;
+        DynamoDb UpdateContributorInsights;
+        DynamoDb UpdateGlobalTable;
+        DynamoDb UpdateGlobalTableSettings;
+        DynamoDb UpdateKinesisStreamingDestination;
+        DynamoDb UpdateTableReplicaAutoScaling;
+        DynamoDb UpdateTimeToLive;
+    }
+}
+
+impl Operation {
+    /// The operation called `name` of the service boto3 calls `service`.
+    pub fn find(service: &str, name: &str) -> Option<Self> {
+        Self::all().iter().copied().find(|operation| operation.name() == name && operation.service().name() == service)
+    }
+}
+
+fn not_implemented(operation: Operation) -> Error {
+    Error::UnknownOperation(format!("fdyno does not implement {} yet, see docs/compatibility.md", operation.name()))
+}

@@ -1,0 +1,124 @@
+//! The face of a database: begins transactions on one of the engines, statically dispatched.
+//!
+//! Adding an engine is one more variant here and in `transaction`. It must not know how any engine works.
+
+use std::sync::Arc;
+
+use super::faults::{self, Faults};
+use super::memory::Memory;
+use super::transaction::{EngineTransaction, Transaction};
+use super::work::Counters;
+use super::{Result, Version, Work};
+use crate::clock::{Clock, Timestamp};
+
+/// A database. Clones are the same database.
+#[derive(Clone, Debug)]
+pub struct Database {
+    engine: Engine,
+    pub(super) work: Arc<Counters>,
+}
+
+#[derive(Clone, Debug)]
+enum Engine {
+    Memory(Memory),
+    Faults(Faults),
+}
+
+impl Database {
+    /// An empty database in memory, whose commit versions tell the time of `clock`.
+    pub fn memory(clock: Clock) -> Self {
+        Self::on(Engine::Memory(Memory::new(clock)))
+    }
+
+    /// An empty database in memory that fails as `plan` says.
+    pub fn faults(clock: Clock, plan: faults::Plan) -> Self {
+        Self::on(Engine::Faults(Faults::new(Memory::new(clock), plan)))
+    }
+
+    fn on(engine: Engine) -> Self {
+        Self { engine, work: Arc::default() }
+    }
+
+    /// Begins a transaction. Its snapshot is taken at its first read, and shows every commit acknowledged before.
+    pub fn begin(&self) -> Transaction {
+        let engine = match &self.engine {
+            Engine::Memory(memory) => EngineTransaction::Memory(memory.begin()),
+            Engine::Faults(faults) => EngineTransaction::Faults(faults.begin()),
+        };
+        self.work.transactions.add(1);
+        Transaction::new(engine, Arc::clone(&self.work))
+    }
+
+    /// A copy of its own, made in constant time, that shares what is stored until either side writes.
+    ///
+    /// # Errors
+    /// `Unsupported` where the engine cannot.
+    pub fn fork(&self, clock: Clock) -> Result<Self> {
+        Ok(Self::on(match &self.engine {
+            Engine::Memory(memory) => Engine::Memory(memory.fork(clock)),
+            Engine::Faults(faults) => Engine::Faults(faults.fork(clock)),
+        }))
+    }
+
+    /// Whether a commit may leave its outcome unknown, so that writers need commit ids.
+    pub const fn outcome_may_be_unknown(&self) -> bool {
+        match &self.engine {
+            Engine::Memory(_) => false,
+            Engine::Faults(_) => true,
+        }
+    }
+
+    pub fn clock(&self) -> &Clock {
+        match &self.engine {
+            Engine::Memory(memory) => memory.clock(),
+            Engine::Faults(faults) => faults.memory().clock(),
+        }
+    }
+
+    /// The smallest version that a commit at `time` or later may have: from here on lie its stamps.
+    #[expect(clippy::unused_async, reason = "a cluster looks this up")]
+    pub async fn version_at(&self, time: Timestamp) -> Result<Version> {
+        match &self.engine {
+            Engine::Memory(_) | Engine::Faults(_) => Ok(Version::at(time, 0)),
+        }
+    }
+
+    /// The time of the commit that got `version`.
+    pub const fn time_of(&self, version: Version) -> Timestamp {
+        match &self.engine {
+            Engine::Memory(_) | Engine::Faults(_) => version.time(),
+        }
+    }
+
+    /// What this database did so far. A fork counts from zero.
+    pub fn work(&self) -> Work {
+        self.work.read()
+    }
+
+    /// The controls of a database made by [`Database::faults`].
+    pub const fn injected_faults(&self) -> Option<&Faults> {
+        match &self.engine {
+            Engine::Memory(_) => None,
+            Engine::Faults(faults) => Some(faults),
+        }
+    }
+
+    /// Waits a little before attempt number `attempt`; embedded engines never leave the thread.
+    pub(super) fn back_off(&self, attempt: u32) {
+        match &self.engine {
+            Engine::Memory(_) | Engine::Faults(_) => {
+                // Threads that collided count different retries, so they draw different turns.
+                super::retry::yield_for_attempt(attempt, self.work.read().retries);
+            }
+        }
+    }
+
+    /// Lets machine time, by which snapshots age, pass without waiting for it.
+    #[cfg(test)]
+    pub(crate) fn skip_machine_time(&self, millis: u64) {
+        match &self.engine {
+            Engine::Memory(memory) => memory.skip_machine_time(millis),
+            Engine::Faults(faults) => faults.memory().skip_machine_time(millis),
+        }
+    }
+}
