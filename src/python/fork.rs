@@ -1,4 +1,7 @@
 //! `os.fork()` as Python announces it, passed on to `crate::fork` and to the runtime.
+//!
+//! Between `before` and `after` the forking thread holds the gate of every `Lock` and may lose the GIL for a while. So
+//! nobody in this room may take a `Lock` with the GIL held: it would wait for the gate, and the forker for the GIL.
 
 use pyo3::prelude::*;
 
