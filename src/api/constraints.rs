@@ -211,7 +211,7 @@ mod tests {
     fn each_constraint_has_its_message() {
         let table: [(String, &str); 9] = [
             (
-                message(|c| drop(c.required::<String>("tableName", &None))),
+                message(|c| assert_eq!(c.required::<String>("tableName", &None), None)),
                 "1 validation error detected: Value null at 'tableName' failed to satisfy constraint: Member must not be null",
             ),
             (
