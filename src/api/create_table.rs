@@ -299,3 +299,6 @@ fn undefined_index_keys(key: &KeyNames, attributes: &[KeyAttribute]) -> Error {
         defined.join(", ")
     ))
 }
+
+#[cfg(test)]
+mod tests;

@@ -163,3 +163,6 @@ fn check_size(key: &Key) -> Result<(), Error> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+pub mod tests;
