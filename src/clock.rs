@@ -26,6 +26,22 @@ impl Timestamp {
         Self(seconds.saturating_mul(1000))
     }
 
+    /// ISO 8601 with milliseconds and without a zone, as in stream labels: `2013-01-01T10:00:00.000`.
+    pub fn to_iso_millis(self) -> String {
+        let time = time::OffsetDateTime::from_unix_timestamp_nanos(i128::from(self.0) * 1_000_000)
+            .unwrap_or(time::OffsetDateTime::UNIX_EPOCH);
+        format!(
+            "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}",
+            time.year(),
+            u8::from(time.month()),
+            time.day(),
+            time.hour(),
+            time.minute(),
+            time.second(),
+            time.millisecond()
+        )
+    }
+
     #[must_use]
     pub const fn plus_millis(self, millis: i64) -> Self {
         Self(self.0.saturating_add(millis))
@@ -35,8 +51,12 @@ impl Timestamp {
 #[derive(Clone, Copy, Debug)]
 enum Mode {
     /// System time plus so many milliseconds.
-    Running { offset: i64 },
-    Frozen { at: Timestamp },
+    Running {
+        offset: i64,
+    },
+    Frozen {
+        at: Timestamp,
+    },
 }
 
 #[derive(Debug)]
@@ -122,6 +142,10 @@ impl Clock {
         self.0.lock().random.u64(..)
     }
 
+    pub fn random_u128(&self) -> u128 {
+        self.0.lock().random.u128(..)
+    }
+
     /// A random version-4 UUID in its hyphenated lower-case form.
     pub fn random_uuid(&self) -> String {
         let mut state = self.0.lock();
@@ -167,6 +191,11 @@ mod tests {
         let (one, two) = (Clock::deterministic(at, 3), Clock::deterministic(at, 3));
         assert_eq!(one.random_uuid(), two.random_uuid());
         assert_eq!(one.random_u64(), two.random_u64());
+    }
+
+    #[test]
+    fn labels_are_iso_times_of_fixed_width() {
+        assert_eq!(Timestamp(1_357_034_400_007).to_iso_millis(), "2013-01-01T10:00:00.007");
     }
 
     #[test]

@@ -122,7 +122,9 @@ impl Error {
             Self::TrimmedDataAccess(_) => (DynamoDb, "TrimmedDataAccessException", 400),
             Self::UnknownOperation(_) => (Coral, "UnknownOperationException", 400),
             Self::AccessDenied(_) => (Coral, "AccessDeniedException", 400),
-            Self::InternalServerError(_) | Self::Storage(_) | Self::SchemaChanged => (DynamoDb, "InternalServerError", 500),
+            Self::InternalServerError(_) | Self::Storage(_) | Self::SchemaChanged => {
+                (DynamoDb, "InternalServerError", 500)
+            }
         };
         Shape { namespace, code, status }
     }
@@ -135,10 +137,7 @@ impl Error {
 
 fn cancellation_message(reasons: &[CancellationReason]) -> String {
     let codes: Vec<&str> = reasons.iter().map(|reason| reason.code).collect();
-    format!(
-        "Transaction cancelled, please refer cancellation reasons for specific reasons [{}]",
-        codes.join(", ")
-    )
+    format!("Transaction cancelled, please refer cancellation reasons for specific reasons [{}]", codes.join(", "))
 }
 
 impl From<Invalid> for Error {

@@ -101,9 +101,10 @@ impl Drop for Inside {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use std::sync::Arc;
     use std::sync::atomic::{AtomicBool, Ordering};
+
+    use super::*;
 
     #[test]
     fn a_closed_gate_keeps_other_threads_out_and_lets_its_own_thread_in() {

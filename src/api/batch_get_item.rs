@@ -17,8 +17,7 @@ use super::wire::{Attributes, Ordered};
 use crate::error::Error;
 use crate::expression::Projection;
 use crate::item::Item;
-use crate::store::Store;
-use crate::store::table::{Key, Realm, Table};
+use crate::store::{Key, Realm, Store, Table};
 
 pub const PARAMETERS: &[Parameter] = &[
     done("RequestItems"),
@@ -166,7 +165,9 @@ async fn read(store: &Store, wanted: &[Wanted<'_>], detail: Detail) -> Result<Ou
                 bytes += size;
                 capacity.add(wanted.given_name, &Consumed::read(size, consistent));
                 if let Some(item) = item {
-                    found.push(wanted.projection.as_ref().map_or_else(|| item.clone(), |projection| projection.apply(&item)));
+                    found.push(
+                        wanted.projection.as_ref().map_or_else(|| item.clone(), |projection| projection.apply(&item)),
+                    );
                 }
             }
             unread = if taken == now.len() { later } else { unread.split_at(taken).1 };

@@ -13,16 +13,15 @@ use super::constraints::{Constraints, values};
 use super::keys;
 use super::parameters::{Parameter, done};
 use super::resource::TableName;
-use super::single_write::{COLLECTION_METRICS, ITEM_TOO_LARGE, ItemCollectionMetrics, MetricsPerTable, check_item_size};
+use super::single_write::{
+    COLLECTION_METRICS, ITEM_TOO_LARGE, ItemCollectionMetrics, MetricsPerTable, check_item_size,
+};
 use super::wire::{Attributes, Ordered};
 use crate::error::Error;
 use crate::item::Item;
-use crate::store::Store;
-use crate::store::table::{Key, Realm, Table};
-use crate::store::write::{Actor, Change};
+use crate::store::{Actor, Change, Key, Realm, Store, Table};
 
-pub const PARAMETERS: &[Parameter] =
-    &[done("RequestItems"), done("ReturnConsumedCapacity"), COLLECTION_METRICS];
+pub const PARAMETERS: &[Parameter] = &[done("RequestItems"), done("ReturnConsumedCapacity"), COLLECTION_METRICS];
 
 const MAX_WRITES: usize = 25;
 const MAX_REQUEST: usize = 16 * 1024 * 1024;
@@ -174,7 +173,8 @@ async fn plan<'a>(
         let name = TableName::parse(realm, given_name)?;
         let table = store.table(&name.realm, name.name).await?;
         for write in writes {
-            let item = write.put_request.as_ref().and_then(|put| put.item.as_ref()).map(Attributes::item).transpose()?;
+            let item =
+                write.put_request.as_ref().and_then(|put| put.item.as_ref()).map(Attributes::item).transpose()?;
             let key = write.delete_request.as_ref().and_then(|delete| delete.key.as_ref());
             let key = match (item, key) {
                 (Some(item), _) => keys::from_item(&table, item)?,

@@ -9,8 +9,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::item::Item;
-use crate::store::table::{IndexKind, Key, Table};
-use crate::store::write::Written;
+use crate::store::{IndexKind, Key, Table, Written};
 
 /// What ReturnConsumedCapacity asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -208,10 +207,7 @@ mod tests {
         consumed.add(&Consumed::read_index(IndexKind::Global, "by-day", 10, false));
         assert_eq!(consumed.report("t", Detail::None, None), None);
         let total = consumed.report("t", Detail::Total, None);
-        assert_eq!(
-            serde_json::to_value(total).ok(),
-            Some(serde_json::json!({"TableName": "t", "CapacityUnits": 2.5}))
-        );
+        assert_eq!(serde_json::to_value(total).ok(), Some(serde_json::json!({"TableName": "t", "CapacityUnits": 2.5})));
         let indexes = consumed.doubled().report("t", Detail::Indexes, Some(Direction::Read));
         assert_eq!(
             serde_json::to_value(indexes).ok(),

@@ -22,7 +22,19 @@ pub mod values {
     pub const SELECT: &[&str] = &["SPECIFIC_ATTRIBUTES", "COUNT", "ALL_ATTRIBUTES", "ALL_PROJECTED_ATTRIBUTES"];
     pub const CONDITIONAL_OPERATOR: &[&str] = &["OR", "AND"];
     pub const COMPARISON_OPERATOR: &[&str] = &[
-        "IN", "NULL", "BETWEEN", "LT", "NOT_CONTAINS", "EQ", "GT", "NOT_NULL", "NE", "LE", "BEGINS_WITH", "GE", "CONTAINS",
+        "IN",
+        "NULL",
+        "BETWEEN",
+        "LT",
+        "NOT_CONTAINS",
+        "EQ",
+        "GT",
+        "NOT_NULL",
+        "NE",
+        "LE",
+        "BEGINS_WITH",
+        "GE",
+        "CONTAINS",
     ];
     pub const ATTRIBUTE_ACTION: &[&str] = &["ADD", "DELETE", "PUT"];
     pub const ATTRIBUTE_TYPE: &[&str] = &["B", "N", "S"];

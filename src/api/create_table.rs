@@ -6,13 +6,14 @@ use super::constraints::{Constraints, refuse_absent, values};
 use super::parameters::{Given, Parameter, absent, different, done};
 use super::resource::TableName;
 use super::table_definition::{
-    self as definition, AttributeDefinition, IndexInput, KeyNames, KeySchemaElement, StreamSpecification, ThroughputInput,
+    self as definition, AttributeDefinition, IndexInput, KeyNames, KeySchemaElement, StreamSpecification,
+    ThroughputInput,
 };
 use super::table_description::TableDescription;
 use crate::error::Error;
-use crate::store::Store;
-use crate::store::table::{
-    BillingMode, IndexDefinition, IndexKind, KeyAttribute, Projection, Realm, Statistics, TableDefinition, Throughput,
+use crate::store::{
+    BillingMode, IndexDefinition, IndexKind, KeyAttribute, Projection, Realm, Statistics, Store, TableDefinition,
+    Throughput,
 };
 
 pub const NOT_KEPT: &str = "accepted, without effect";
@@ -183,7 +184,9 @@ impl Indexes<'_> {
         let Some(inputs) = inputs else { return Ok(Vec::new()) };
         let (list, most, too_many) = match kind {
             IndexKind::Local => ("LocalSecondaryIndexes", MAX_LOCAL_INDEXES, "Number of LocalSecondaryIndexes exceeds"),
-            IndexKind::Global => ("GlobalSecondaryIndexes", MAX_GLOBAL_INDEXES, "GlobalSecondaryIndex count exceeds the"),
+            IndexKind::Global => {
+                ("GlobalSecondaryIndexes", MAX_GLOBAL_INDEXES, "GlobalSecondaryIndex count exceeds the")
+            }
         };
         if inputs.is_empty() {
             return Err(invalid(&format!("List of {list} is empty")));
@@ -272,8 +275,10 @@ fn check_definitions(key: &KeyNames, indexes: &[IndexDefinition], attributes: &[
 }
 
 fn check_projected(indexes: &[IndexDefinition]) -> Result<(), Error> {
-    let count: usize =
-        indexes.iter().map(|index| if let Projection::Include(names) = &index.projection { names.len() } else { 0 }).sum();
+    let count: usize = indexes
+        .iter()
+        .map(|index| if let Projection::Include(names) = &index.projection { names.len() } else { 0 })
+        .sum();
     if count > MAX_PROJECTED_ATTRIBUTES {
         return Err(invalid(&format!(
             "The total number of projected NonKeyAttributes exceeds the per-table limit of {MAX_PROJECTED_ATTRIBUTES}"

@@ -10,14 +10,11 @@ use super::keys;
 use super::legacy::{ExpectedAttributeValue, Legacy};
 use super::parameters::{Parameter, done};
 use super::resource::TableName;
+pub use super::single_write::Output;
 use super::single_write::{self, Asked};
 use super::wire::Attributes;
 use crate::error::Error;
-use crate::store::Store;
-use crate::store::table::Realm;
-use crate::store::write::Change;
-
-pub use super::single_write::Output;
+use crate::store::{Change, Realm, Store};
 
 pub const PARAMETERS: &[Parameter] = &[
     done("TableName"),
@@ -91,7 +88,8 @@ pub async fn run(store: &Store, realm: &Realm, input: &Input) -> Result<Output, 
     let key = keys::from_parameter(&table, key_item)?;
     let on_failure = asked.on_condition_failure == Some("ALL_OLD");
     let change = |_: Option<&_>| Ok(Change::Delete);
-    let mut written = single_write::write(store, &table, &key, expressions.condition.as_ref(), on_failure, change).await?;
+    let mut written =
+        single_write::write(store, &table, &key, expressions.condition.as_ref(), on_failure, change).await?;
     let mut output = Output::new(&table, name.given, &key, &written, asked);
     output.attributes = if asked.return_values == Some("ALL_OLD") { written.old.take() } else { None };
     Ok(output)

@@ -7,8 +7,7 @@ use super::parameters::{Parameter, done};
 use super::resource::TableName;
 use super::table_description::TableDescription;
 use crate::error::Error;
-use crate::store::Store;
-use crate::store::table::Realm;
+use crate::store::{Realm, Store};
 
 pub const PARAMETERS: &[Parameter] = &[done("TableName")];
 

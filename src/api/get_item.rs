@@ -15,8 +15,7 @@ use super::resource::TableName;
 use super::wire::Attributes;
 use crate::error::Error;
 use crate::item::Item;
-use crate::store::Store;
-use crate::store::table::Realm;
+use crate::store::{Realm, Store};
 
 pub const CONSISTENT_READ: Parameter =
     different("ConsistentRead", "every read is strongly consistent; the parameter only doubles the reported capacity");

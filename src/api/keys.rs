@@ -2,7 +2,7 @@
 
 use crate::error::Error;
 use crate::item::{AttributeValue, Item};
-use crate::store::table::{Index, Key, KeyAttribute, KeySchema, Table};
+use crate::store::{Index, Key, KeyAttribute, KeySchema, Table};
 
 /// Largest partition key, in bytes; of an index of several partition attributes, their sum.
 const MAX_PARTITION: usize = 2048;

@@ -9,8 +9,8 @@ use super::constraints::{Constraints, values};
 use super::expressions::Expressions;
 use crate::error::Error;
 use crate::expression::{
-    self, AttributeAction, AttributeUpdate, ComparisonOperator, ConditionalOperator, Constraint, KeyCondition, Projection,
-    Update,
+    self, AttributeAction, AttributeUpdate, ComparisonOperator, ConditionalOperator, Constraint, KeyCondition,
+    Projection, Update,
 };
 use crate::item::wire::ValueInput;
 use crate::item::{AttributeValue, Invalid};
@@ -87,8 +87,11 @@ impl Legacy<'_> {
             let path = format!("attributeUpdates.{name}.member.action");
             constraints.one_of(&path, update.action.as_deref(), values::ATTRIBUTE_ACTION);
         }
-        let conditions =
-            [("keyConditions", self.key_conditions), ("queryFilter", self.query_filter), ("scanFilter", self.scan_filter)];
+        let conditions = [
+            ("keyConditions", self.key_conditions),
+            ("queryFilter", self.query_filter),
+            ("scanFilter", self.scan_filter),
+        ];
         for (parameter, conditions) in conditions {
             for (name, condition) in conditions.into_iter().flatten() {
                 let path = format!("{parameter}.{name}.member.comparisonOperator");
@@ -238,7 +241,10 @@ mod tests {
         let mut constraints = Constraints::new();
         Legacy { scan_filter: Some(&filter), ..Legacy::default() }.check(&mut constraints);
         let message = constraints.finish(()).err().map(|error| error.to_string()).unwrap_or_default();
-        assert!(message.starts_with("1 validation error detected: Value 'LIKE' at 'scanFilter.a.member.comparisonOperator'"));
+        assert!(
+            message
+                .starts_with("1 validation error detected: Value 'LIKE' at 'scanFilter.a.member.comparisonOperator'")
+        );
     }
 
     #[test]

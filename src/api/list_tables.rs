@@ -5,8 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::constraints::Constraints;
 use super::parameters::{Parameter, done};
 use crate::error::Error;
-use crate::store::Store;
-use crate::store::table::Realm;
+use crate::store::{Realm, Store};
 
 pub const PARAMETERS: &[Parameter] = &[done("ExclusiveStartTableName"), done("Limit")];
 

@@ -42,8 +42,7 @@ pub use operations::{Operation, Request, Response, Service};
 pub use parameters::{Parameter, Status};
 
 use crate::error::Error;
-use crate::store::Store;
-use crate::store::table::Realm;
+use crate::store::{Realm, Store};
 
 /// How often an operation starts afresh because its schema changed under it, before the caller is told to try again.
 const SCHEMA_ATTEMPTS: usize = 16;

@@ -8,8 +8,7 @@ use serde::{Serialize, Serializer};
 
 use super::parameters::{Parameter, Status};
 use crate::error::Error;
-use crate::store::Store;
-use crate::store::table::Realm;
+use crate::store::{Realm, Store};
 
 /// One of the two services.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -2,15 +2,14 @@
 
 use serde::Serialize;
 
-use super::capacity::{ConsumedCapacity, Consumed, Detail};
+use super::capacity::{Consumed, ConsumedCapacity, Detail};
 use super::constraints::{Constraints, values};
 use super::expressions::Expressions;
 use super::keys;
 use super::wire::Attributes;
 use crate::error::Error;
 use crate::item::Item;
-use crate::store::read::{Fetch, Page, Start};
-use crate::store::table::{Index, IndexKind, IndexStatus, Key, KeySchema, Projection, Table};
+use crate::store::{Fetch, Index, IndexKind, IndexStatus, Key, KeySchema, Page, Projection, Start, Table};
 
 /// The parameters that Query and Scan have in common.
 #[derive(Clone, Copy, Debug)]
@@ -76,7 +75,9 @@ impl<'a> Common<'a> {
             _ => {}
         }
         if self.select == Some("ALL_PROJECTED_ATTRIBUTES") && self.index_name.is_none() {
-            return Err(Error::validation("ALL_PROJECTED_ATTRIBUTES can be used only when Querying using an IndexName"));
+            return Err(Error::validation(
+                "ALL_PROJECTED_ATTRIBUTES can be used only when Querying using an IndexName",
+            ));
         }
         Ok(start)
     }
@@ -89,9 +90,9 @@ impl<'a> Common<'a> {
     /// The index, if one is named, and whether its projection suffices.
     pub fn source<'t>(&self, table: &'t Table, expressions: &Expressions) -> Result<Source<'t>, Error> {
         let Some(index_name) = self.index_name else { return Ok(Source { table, index: None, fetch: Fetch::Whole }) };
-        let index = table.index(index_name).ok_or_else(|| {
-            Error::Validation(format!("The table does not have the specified index: {index_name}"))
-        })?;
+        let index = table
+            .index(index_name)
+            .ok_or_else(|| Error::Validation(format!("The table does not have the specified index: {index_name}")))?;
         if index.kind == IndexKind::Global && self.consistent_read {
             return Err(Error::validation("Consistent reads are not supported on global secondary indexes"));
         }
@@ -131,8 +132,9 @@ impl<'a> Common<'a> {
                 index.name
             )));
         }
-        let holds =
-            |name: &str| table.key.contains(name) || index.key.contains(name) || included.iter().any(|other| other == name);
+        let holds = |name: &str| {
+            table.key.contains(name) || index.key.contains(name) || included.iter().any(|other| other == name)
+        };
         let mut missing: Vec<String> = Vec::new();
         for name in expressions.projection.iter().flat_map(crate::expression::Projection::roots) {
             if !holds(name) && !missing.iter().any(|other| other == name.as_str()) {

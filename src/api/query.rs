@@ -8,6 +8,7 @@ use super::constraints::Constraints;
 use super::expressions::Texts;
 use super::get_item::CONSISTENT_READ;
 use super::legacy::{self, Legacy};
+pub use super::page::Output;
 use super::page::{Common, Source};
 use super::parameters::{Parameter, done};
 use super::resource::TableName;
@@ -15,11 +16,7 @@ use super::wire::Attributes;
 use crate::error::Error;
 use crate::expression::{self, Condition, KeyRange, KeyType, SortCondition};
 use crate::item::{AttributeValue, Item};
-use crate::store::Store;
-use crate::store::read::{self, SortBound, Start};
-use crate::store::table::{KeyAttribute, KeyKind, KeySchema, Realm};
-
-pub use super::page::Output;
+use crate::store::{self, KeyAttribute, KeyKind, KeySchema, Realm, SortBound, Start, Store};
 
 pub const PARAMETERS: &[Parameter] = &[
     done("TableName"),
@@ -71,10 +68,7 @@ impl Input {
             limit: self.limit,
             consistent_read: self.consistent_read == Some(true),
             start_key: self.exclusive_start_key.as_ref(),
-            projected_by: Common::projected_by(
-                self.projection_expression.is_some(),
-                self.attributes_to_get.is_some(),
-            ),
+            projected_by: Common::projected_by(self.projection_expression.is_some(), self.attributes_to_get.is_some()),
             consumed_capacity: self.return_consumed_capacity.as_deref(),
         }
     }
@@ -96,7 +90,6 @@ impl Input {
             ..Texts::default()
         }
     }
-
 }
 
 pub async fn run(store: &Store, realm: &Realm, input: &Input) -> Result<Output, Error> {
@@ -109,7 +102,9 @@ pub async fn run(store: &Store, realm: &Realm, input: &Input) -> Result<Output, 
     let start_key = common.check_together()?;
     let expressions = input.texts().parse(&["KeyConditionExpression", "FilterExpression", "ProjectionExpression"])?;
     let key_condition = expressions.key_condition.as_ref().ok_or_else(|| {
-        Error::validation("Either the KeyConditions or KeyConditionExpression parameter must be specified in the request.")
+        Error::validation(
+            "Either the KeyConditions or KeyConditionExpression parameter must be specified in the request.",
+        )
     })?;
 
     let name = TableName::parse(realm, table_name)?;
@@ -121,7 +116,7 @@ pub async fn run(store: &Store, realm: &Realm, input: &Input) -> Result<Output, 
     let range = key_condition.resolve(&attributes(&source.key().partition), &attributes(&source.key().sort))?;
     let sort = range.sort.clone().map_or(SortBound::Any, sort_bound);
     let start = start_key.map(|key| start(&source, key, &range, &sort)).transpose()?;
-    let query = read::Query {
+    let query = store::Query {
         table: &table,
         index: source.index,
         partition: &range.partition,

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use crate::error::Error;
-use crate::store::table::Realm;
+use crate::store::Realm;
 
 /// A table as a request names it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,7 +22,8 @@ impl<'a> TableName<'a> {
             return Ok(Self { realm: Cow::Borrowed(realm), name: text, given: text });
         }
         let (arn_realm, resource) = split_arn(text).ok_or_else(|| invalid_arn("table", text))?;
-        let name = resource.strip_prefix("table/").filter(|name| is_name(name)).ok_or_else(|| invalid_arn("table", text))?;
+        let name =
+            resource.strip_prefix("table/").filter(|name| is_name(name)).ok_or_else(|| invalid_arn("table", text))?;
         let realm = same_region(realm, arn_realm, text)?;
         Ok(Self { realm, name, given: text })
     }

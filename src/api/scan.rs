@@ -8,17 +8,14 @@ use super::constraints::Constraints;
 use super::expressions::Texts;
 use super::get_item::CONSISTENT_READ;
 use super::legacy::{Condition, Legacy};
+pub use super::page::Output;
 use super::page::{Common, starting_key};
 use super::parameters::{Parameter, done};
 use super::resource::TableName;
 use super::wire::Attributes;
 use crate::error::Error;
 use crate::item::Item;
-use crate::store::Store;
-use crate::store::read;
-use crate::store::table::Realm;
-
-pub use super::page::Output;
+use crate::store::{Realm, Store, read};
 
 pub const PARAMETERS: &[Parameter] = &[
     done("TableName"),
@@ -70,10 +67,7 @@ impl Input {
             limit: self.limit,
             consistent_read: self.consistent_read == Some(true),
             start_key: self.exclusive_start_key.as_ref(),
-            projected_by: Common::projected_by(
-                self.projection_expression.is_some(),
-                self.attributes_to_get.is_some(),
-            ),
+            projected_by: Common::projected_by(self.projection_expression.is_some(), self.attributes_to_get.is_some()),
             consumed_capacity: self.return_consumed_capacity.as_deref(),
         }
     }
@@ -93,7 +87,6 @@ impl Input {
             ..Texts::default()
         }
     }
-
 }
 
 pub async fn run(store: &Store, realm: &Realm, input: &Input) -> Result<Output, Error> {

@@ -5,15 +5,13 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::capacity::{ConsumedCapacity, Consumed, Detail};
+use super::capacity::{Consumed, ConsumedCapacity, Detail};
 use super::constraints::{Constraints, values};
 use super::parameters::{Parameter, different};
 use crate::error::Error;
 use crate::expression::Condition;
 use crate::item::Item;
-use crate::store::Store;
-use crate::store::table::{Key, Table};
-use crate::store::write::{Actor, Change, Written};
+use crate::store::{Actor, Change, Key, Store, Table, Written};
 
 pub const COLLECTION_METRICS: Parameter =
     different("ReturnItemCollectionMetrics", "the estimate is always between 0 and 1 GB");
@@ -63,8 +61,9 @@ impl Output {
     /// The answer without its attributes.
     pub fn new(table: &Table, given_name: &str, key: &Key, written: &Written, asked: Asked<'_>) -> Self {
         let detail = Detail::of(asked.consumed_capacity);
-        let consumed_capacity =
-            (detail != Detail::None).then(|| Consumed::write(table, written).report(given_name, detail, None)).flatten();
+        let consumed_capacity = (detail != Detail::None)
+            .then(|| Consumed::write(table, written).report(given_name, detail, None))
+            .flatten();
         let item_collection_metrics = match asked.item_collection_metrics {
             Some("SIZE") => ItemCollectionMetrics::of(table, key),
             _ => None,

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use super::constraints::{Constraints, values};
 use super::parameters::Given;
 use crate::error::Error;
-use crate::store::table::{KeyAttribute, KeyKind, KeySchema, Projection, StreamViewType, Throughput};
+use crate::store::{KeyAttribute, KeyKind, KeySchema, Projection, StreamViewType, Throughput};
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
@@ -87,14 +87,21 @@ pub fn check_key_schema(constraints: &mut Constraints, path: &str, schema: &[Key
 fn show_schema(schema: &[KeySchemaElement]) -> String {
     let text = |value: &Option<String>| value.clone().unwrap_or_else(|| "null".to_owned());
     let show = |element: &KeySchemaElement| {
-        format!("KeySchemaElement(attributeName={}, keyType={})", text(&element.attribute_name), text(&element.key_type))
+        format!(
+            "KeySchemaElement(attributeName={}, keyType={})",
+            text(&element.attribute_name),
+            text(&element.key_type)
+        )
     };
     format!("[{}]", schema.iter().map(show).collect::<Vec<_>>().join(", "))
 }
 
 pub fn check_throughput(constraints: &mut Constraints, path: &str, throughput: Option<&ThroughputInput>) {
     let Some(throughput) = throughput else { return };
-    let units = [("readCapacityUnits", &throughput.read_capacity_units), ("writeCapacityUnits", &throughput.write_capacity_units)];
+    let units = [
+        ("readCapacityUnits", &throughput.read_capacity_units),
+        ("writeCapacityUnits", &throughput.write_capacity_units),
+    ];
     for (name, value) in units {
         let path = format!("{path}.{name}");
         constraints.required(&path, value);
@@ -190,7 +197,9 @@ impl KeyNames {
                 ));
             }
             if is_partition && (!names.sort.is_empty() || at == 1 && !several) {
-                return Err(Error::validation("Invalid KeySchema: The second KeySchemaElement is not a RANGE key type"));
+                return Err(Error::validation(
+                    "Invalid KeySchema: The second KeySchemaElement is not a RANGE key type",
+                ));
             }
             if is_partition { names.partition.push(name) } else { names.sort.push(name) }
         }

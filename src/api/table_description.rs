@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::wire::Timestamp;
-use crate::store::table::{
+use crate::store::{
     BillingMode, Index, IndexKind, IndexStatus, KeyAttribute, KeySchema, Projection, Statistics, Table, Throughput,
 };
 
@@ -150,7 +150,8 @@ impl AttributeDefinition {
 }
 
 pub fn key_schema(schema: &KeySchema) -> Vec<KeySchemaElement> {
-    let element = |attribute: &KeyAttribute, key_type| KeySchemaElement { attribute_name: attribute.name.clone(), key_type };
+    let element =
+        |attribute: &KeyAttribute, key_type| KeySchemaElement { attribute_name: attribute.name.clone(), key_type };
     let partition = schema.partition.iter().map(|attribute| element(attribute, "HASH"));
     partition.chain(schema.sort.iter().map(|attribute| element(attribute, "RANGE"))).collect()
 }
@@ -170,9 +171,10 @@ impl BillingModeSummary {
                 billing_mode: "PAY_PER_REQUEST",
                 last_update_to_pay_per_request_date_time: since.filter(|_| status != "CREATING"),
             }),
-            BillingMode::Provisioned => {
-                since.map(|since| Self { billing_mode: "PROVISIONED", last_update_to_pay_per_request_date_time: Some(since) })
-            }
+            BillingMode::Provisioned => since.map(|since| Self {
+                billing_mode: "PROVISIONED",
+                last_update_to_pay_per_request_date_time: Some(since),
+            }),
         }
     }
 }

@@ -16,8 +16,7 @@ use super::wire::Attributes;
 use crate::error::{CancellationReason, Error};
 use crate::expression::Projection;
 use crate::item::Item;
-use crate::store::Store;
-use crate::store::table::{Key, Realm, Table};
+use crate::store::{Key, Realm, Store, Table};
 
 pub const PARAMETERS: &[Parameter] = &[done("TransactItems"), done("ReturnConsumedCapacity")];
 

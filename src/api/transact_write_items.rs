@@ -16,9 +16,7 @@ use super::transact_write_plan::{Planned, plan};
 use super::wire::Attributes;
 use crate::error::{CancellationReason, Error};
 use crate::item::Item;
-use crate::store::Store;
-use crate::store::table::Realm;
-use crate::store::write::{Actor, ClientToken, Transaction};
+use crate::store::{Actor, ClientToken, Realm, Store, Transaction};
 
 pub const PARAMETERS: &[Parameter] =
     &[done("TransactItems"), done("ClientRequestToken"), done("ReturnConsumedCapacity"), COLLECTION_METRICS];
@@ -121,7 +119,11 @@ pub async fn run(store: &Store, realm: &Realm, input: &Input) -> Result<Output, 
             if let Some((token, digest)) = token
                 && let Some(stored) = transaction.client_token(realm, token).await?
             {
-                return if stored.request_digest == *digest { replay(&stored) } else { Err(Error::IdempotentParameterMismatch) };
+                return if stored.request_digest == *digest {
+                    replay(&stored)
+                } else {
+                    Err(Error::IdempotentParameterMismatch)
+                };
             }
             write_all(&transaction, planned, store, realm, token).await
         })
@@ -169,7 +171,7 @@ async fn write_all(
     }
     if let Some((token, digest)) = token {
         let response = serde_json::to_vec(&reads).map_err(|error| Error::InternalServerError(error.to_string()))?;
-        let value = ClientToken { request_digest: *digest, at: store.clock().now(), response };
+        let value = ClientToken { request_digest: *digest, at_millis: store.clock().now().millis(), response };
         transaction.put_client_token(realm, token, &value)?;
     }
     Ok(Outcome { capacity, direction: Direction::Write })
@@ -195,7 +197,11 @@ fn digest(items: &Option<Vec<TransactWriteItem>>) -> Result<[u8; 32], Error> {
 
 /// An error if any of the actions has a reason.
 pub fn cancelled(reasons: Vec<CancellationReason>) -> Result<(), Error> {
-    if reasons.iter().all(|reason| reason.code == "None") { Ok(()) } else { Err(Error::TransactionCanceled { reasons }) }
+    if reasons.iter().all(|reason| reason.code == "None") {
+        Ok(())
+    } else {
+        Err(Error::TransactionCanceled { reasons })
+    }
 }
 
 pub const fn no_reason() -> CancellationReason {
@@ -229,11 +235,13 @@ mod tests {
             let input: Input = serde_json::from_str(text)?;
             Ok(digest(&input.transact_items)?)
         };
-        let one = digest_of(r#"{"TransactItems":[{"Put":{"TableName":"orders","Item":{"a":{"N":"1.0"},"b":{"S":"x"}}}}]}"#)?;
+        let one =
+            digest_of(r#"{"TransactItems":[{"Put":{"TableName":"orders","Item":{"a":{"N":"1.0"},"b":{"S":"x"}}}}]}"#)?;
         let same = digest_of(
             r#"{"ClientRequestToken":"t","TransactItems":[{"Put":{"Item":{"b":{"S":"x"},"a":{"N":"1"}},"TableName":"orders"}}]}"#,
         )?;
-        let other = digest_of(r#"{"TransactItems":[{"Put":{"TableName":"orders","Item":{"a":{"N":"2"},"b":{"S":"x"}}}}]}"#)?;
+        let other =
+            digest_of(r#"{"TransactItems":[{"Put":{"TableName":"orders","Item":{"a":{"N":"2"},"b":{"S":"x"}}}}]}"#)?;
         assert_eq!(one, same);
         assert_ne!(one, other);
         Ok(())

@@ -7,16 +7,12 @@ use super::expressions::{Expressions, Texts};
 use super::keys;
 use super::resource::TableName;
 use super::single_write::{ITEM_TOO_LARGE, check_item_size};
-use super::transact_write_items::{
-    SAME_ITEM_TWICE, TransactWriteItem, cancelled, condition_reason, validation_reason,
-};
+use super::transact_write_items::{SAME_ITEM_TWICE, TransactWriteItem, cancelled, condition_reason, validation_reason};
 use super::update_item::{check_touches_no_key, updated};
 use super::wire::Attributes;
 use crate::error::{CancellationReason, Error};
 use crate::item::Item;
-use crate::store::Store;
-use crate::store::table::{Key, Realm, Table};
-use crate::store::write::Change;
+use crate::store::{Change, Key, Realm, Store, Table};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Verb {
@@ -78,9 +74,8 @@ pub async fn plan<'a>(
 
     let mut planned = Vec::with_capacity(actions.len());
     for action in actions {
-        let action = action.ok_or_else(|| {
-            Error::validation("TransactItems can only contain one of Check, Put, Update or Delete")
-        })?;
+        let action = action
+            .ok_or_else(|| Error::validation("TransactItems can only contain one of Check, Put, Update or Delete"))?;
         planned.push(prepare(store, realm, action).await?);
     }
     let keys = planned.iter().filter_map(|planned| Some((planned.table.id, planned.key.as_ref().ok()?)));
@@ -149,13 +144,5 @@ async fn prepare<'a>(store: &Store, realm: &Realm, action: Action<'a>) -> Result
         Verb::Check | Verb::Delete | Verb::Update => keys::from_parameter(&table, attributes),
     };
     let key = key.and_then(|key| check_touches_no_key(&table, expressions.update.as_ref()).map(|()| key));
-    Ok(Planned {
-        given_name,
-        table,
-        key,
-        verb: action.verb,
-        attributes,
-        expressions,
-        return_item: action.return_item,
-    })
+    Ok(Planned { given_name, table, key, verb: action.verb, attributes, expressions, return_item: action.return_item })
 }

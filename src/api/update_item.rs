@@ -10,16 +10,13 @@ use super::keys;
 use super::legacy::{AttributeValueUpdate, ExpectedAttributeValue, Legacy};
 use super::parameters::{Parameter, done};
 use super::resource::TableName;
+pub use super::single_write::Output;
 use super::single_write::{self, Asked, UPDATED_ITEM_TOO_LARGE, check_item_size};
 use super::wire::Attributes;
 use crate::error::Error;
 use crate::expression::Update;
 use crate::item::Item;
-use crate::store::Store;
-use crate::store::table::{Realm, Table};
-use crate::store::write::{Change, Written};
-
-pub use super::single_write::Output;
+use crate::store::{Change, Realm, Store, Table, Written};
 
 pub const PARAMETERS: &[Parameter] = &[
     done("TableName"),

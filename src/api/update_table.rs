@@ -12,8 +12,7 @@ use super::table_definition::{
 };
 use super::table_description::TableDescription;
 use crate::error::Error;
-use crate::store::Store;
-use crate::store::table::{BillingMode, IndexKind, KeyAttribute, Realm, Table, TableChange};
+use crate::store::{BillingMode, IndexKind, KeyAttribute, Realm, Store, Table, TableChange};
 
 pub const PARAMETERS: &[Parameter] = &[
     done("TableName"),
@@ -98,7 +97,7 @@ pub async fn run(store: &Store, realm: &Realm, input: &Input) -> Result<Output, 
     } else {
         "UPDATING"
     };
-    let table = store.change_table(&name.realm, name.name, changes).await?;
+    let table = store.change_table(&name.realm, name.name, &changes).await?;
     let statistics = store.statistics(&table).await?;
     Ok(Output { table_description: TableDescription::new(&table, status, &statistics) })
 }
@@ -259,7 +258,8 @@ fn index_changes(
     }
     if made_or_deleted > 1 {
         return Err(Error::LimitExceeded(
-            "Subscriber limit exceeded: Only 1 online index can be created or deleted simultaneously per table".to_owned(),
+            "Subscriber limit exceeded: Only 1 online index can be created or deleted simultaneously per table"
+                .to_owned(),
         ));
     }
     let kept = kept_attributes(table, attributes, &index_changes);
@@ -350,7 +350,8 @@ fn merged_attributes(table: &Table, definitions: &[AttributeDefinition]) -> Resu
 
 /// Those of `attributes` that are part of a key once `changes` are made.
 fn kept_attributes(table: &Table, attributes: Vec<KeyAttribute>, changes: &[TableChange]) -> Vec<KeyAttribute> {
-    let deleted = |name: &str| changes.iter().any(|change| matches!(change, TableChange::DeleteIndex(other) if other == name));
+    let deleted =
+        |name: &str| changes.iter().any(|change| matches!(change, TableChange::DeleteIndex(other) if other == name));
     let created = |attribute: &str| {
         changes.iter().any(|change| matches!(change, TableChange::CreateIndex(index) if index.key.contains(attribute)))
     };

@@ -46,7 +46,10 @@ impl<'de> Deserialize<'de> for Timestamp {
 
             fn visit_newtype_struct<D: Deserializer<'de>>(self, deserializer: D) -> Result<Timestamp, D::Error> {
                 let seconds = f64::deserialize(deserializer)?;
-                #[expect(clippy::cast_possible_truncation, reason = "a cast saturates; such times lie outside every stream")]
+                #[expect(
+                    clippy::cast_possible_truncation,
+                    reason = "a cast saturates; such times lie outside every stream"
+                )]
                 Ok(Timestamp::from_millis((seconds * 1000.0).round() as i64))
             }
         }

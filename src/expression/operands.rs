@@ -3,13 +3,14 @@
 //!
 //! Only values have a type before evaluation; paths fit everywhere.
 
+use std::cmp::Ordering;
+
 use super::Kind;
 use super::condition::{Comparator, Operand, Test};
 use super::evaluate::{compare, size};
 use super::parser::{Call, Finding, Operand as Written, Parser};
 use super::path::Path;
 use crate::item::AttributeValue;
-use std::cmp::Ordering;
 
 /// The types of a value, as the operand of `attribute_type`, in the order DynamoDB lists them.
 const TYPES: [&str; 10] = ["B", "NULL", "SS", "BOOL", "L", "BS", "N", "NS", "S", "M"];

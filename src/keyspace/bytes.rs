@@ -129,8 +129,9 @@ pub fn text(bytes: &[u8]) -> kv::Result<&str> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use proptest::prelude::*;
+
+    use super::*;
 
     proptest! {
         #[test]

@@ -10,7 +10,7 @@
 //! <prefix> 04 <bucket u64> <id 16>                    →   whatever the commit that wrote it answered
 //! <prefix> 05 <account> <region> <stream> <name>      →   checkpoint
 //! <prefix> 06 <name>                                  →   lease
-//! <prefix> 07 <table id u64> <label>                  →   trim mark: position, 14 bytes
+//! <prefix> 07 <table id u64>                          →   trim mark: position of the last record trimmed, 14 bytes
 //! ```
 //!
 //! Names are `text` components (see [`super::tuple`]): a name is never the beginning of another.
@@ -232,26 +232,18 @@ impl Keyspace {
         self.names(Family::Leases, key).map(|[name]| name)
     }
 
-    /// Up to where the records of a stream have been trimmed.
-    pub fn trim_mark(&self, table: TableId, label: &str) -> Vec<u8> {
+    /// Up to where a table's change records have been trimmed, whichever of its streams they belonged to.
+    pub fn trim_mark(&self, table: TableId) -> Vec<u8> {
         let mut key = self.family(Family::TrimMarks);
         key.extend_from_slice(&table.0.to_be_bytes());
-        put_text(&mut key, label);
         key
     }
 
-    /// The trim marks of all streams that the table has had.
-    pub fn trim_marks(&self, table: TableId) -> KeyRange {
-        let mut prefix = self.family(Family::TrimMarks);
-        prefix.extend_from_slice(&table.0.to_be_bytes());
-        KeyRange::prefix(prefix)
-    }
-
-    pub fn parse_trim_mark(&self, key: &[u8]) -> kv::Result<(TableId, String)> {
+    pub fn parse_trim_mark(&self, key: &[u8]) -> kv::Result<TableId> {
         let mut reader = self.open(Family::TrimMarks, key)?;
-        let parsed = (TableId(reader.u64()?), read_text(&mut reader)?);
+        let table = TableId(reader.u64()?);
         reader.finish()?;
-        Ok(parsed)
+        Ok(table)
     }
 }
 
@@ -283,9 +275,10 @@ impl KeyRange {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::keyspace::arbitrary::{any_bytes, any_text};
-    use proptest::prelude::*;
 
     const REALM: Realm<'static> = Realm { account: "000000000000", region: "eu-west-1" };
 
@@ -306,7 +299,7 @@ mod tests {
             prop_assert_eq!(keyspace.parse_table_id(&key).map(|name| name.table), Ok(table.clone()));
             let checkpoint = keyspace.checkpoint(realm, &label, &table);
             prop_assert_eq!(keyspace.parse_checkpoint(&checkpoint).map(|found| (found.stream, found.name)), Ok((label.clone(), table.clone())));
-            prop_assert_eq!(keyspace.parse_trim_mark(&keyspace.trim_mark(TableId(7), &label)), Ok((TableId(7), label.clone())));
+            prop_assert_eq!(keyspace.parse_trim_mark(&keyspace.trim_mark(TableId(7))), Ok(TableId(7)));
             prop_assert_eq!(keyspace.parse_lease(&keyspace.lease(&label)), Ok(label));
             prop_assert_eq!(keyspace.parse_token(&keyspace.token(realm, &table)), Ok([account.clone(), region.clone(), table]));
         }

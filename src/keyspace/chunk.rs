@@ -52,8 +52,9 @@ pub fn reassemble<B: AsRef<[u8]>>(
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use proptest::prelude::*;
+
+    use super::*;
 
     const ID: BlobId = BlobId([7; 16]);
 

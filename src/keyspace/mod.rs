@@ -13,7 +13,7 @@
 //! <prefix> 04 <bucket u64> <id 16>                             commit ids
 //! <prefix> 05 <account> <region> <stream> <name>               checkpoints
 //! <prefix> 06 <name>                                           leases
-//! <prefix> 07 <table id u64> <label>                           trim marks
+//! <prefix> 07 <table id u64>                                   trim marks
 //! <prefix> 10 <table id u64> m <which>                         metadata                 (table.rs)
 //!                            n <index id u32> <which>          counters
 //!                            i <hash u64> <partition> [<sort>] items
@@ -35,6 +35,7 @@ mod range;
 pub mod record;
 mod sort;
 pub mod stored;
+pub mod stream;
 mod table;
 pub mod tuple;
 
@@ -43,10 +44,11 @@ pub use chunk::{chunks, is_inline, reassemble};
 pub use codec::{ItemReader, RawValue, decode_item, encode_item};
 pub use json::{decode_versioned_json, encode_versioned_json};
 pub use position::Position;
-pub use range::KeyRange;
+pub use range::{KeyRange, successor};
 pub use record::{ChangeKind, Record, ViewType};
 pub use sort::SortCondition;
 pub use stored::{BlobId, BlobPointer, Stored};
+pub use stream::StreamEntry;
 pub use table::{
     Counter, IndexKey, OwnedIndexKey, OwnedPrimaryKey, PrimaryKey, StampedKey, TableSpace, decode_counter,
     encode_counter,

@@ -95,8 +95,9 @@ const _: () = assert!(OFFSET + (1 << BITS) < 10 * OFFSET, "sequence numbers must
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use proptest::prelude::*;
+
+    use super::*;
 
     fn any_position() -> impl Strategy<Value = Position> {
         let edge = prop_oneof![Just([0; 14]), Just([0xFF; 14]), any::<[u8; 14]>()];

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! record   01  flags  size  length  keys  [length  old image]  [length  new image]  [blob id 16]
-//! flags    bits 0-1  0 insert, 1 modify, 2 remove
+//! flags    bits 0-1  0 insert, 1 modify, 2 remove, 3 release
 //!          bits 2-3  view type: 0 keys only, 1 new image, 2 old image, 3 both
 //!          bit 4     old image present        bit 5   new image present
 //!          bit 6     done by time-to-live     bit 7   frees a blob
@@ -30,6 +30,9 @@ pub enum ChangeKind {
     Insert = 0,
     Modify = 1,
     Remove = 2,
+    /// No change, and shown to no reader: a write while no stream was open left this behind to free a blob that
+    /// records of a closed stream may point to.
+    Release = 3,
 }
 
 impl ChangeKind {
@@ -39,12 +42,13 @@ impl ChangeKind {
             Self::Insert => "INSERT",
             Self::Modify => "MODIFY",
             Self::Remove => "REMOVE",
+            Self::Release => "RELEASE",
         }
     }
 }
 
 /// What the records of a stream show; fixed when the stream is enabled.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub enum ViewType {
     KeysOnly = 0,
     NewImage = 1,
@@ -96,6 +100,20 @@ pub struct Record<'a> {
 }
 
 impl<'a> Record<'a> {
+    /// A record that only frees a blob.
+    pub const fn release(blob: BlobId) -> Self {
+        Self {
+            kind: ChangeKind::Release,
+            view: ViewType::KeysOnly,
+            by_time_to_live: false,
+            size: 0,
+            keys: &[],
+            old: None,
+            new: None,
+            frees: Some(blob),
+        }
+    }
+
     pub fn encode(&self) -> Vec<u8> {
         let flag = |set: bool, bit: u8| if set { bit } else { 0 };
         let inline = |image: Option<Stored<'_>>| match image {
@@ -133,7 +151,7 @@ impl<'a> Record<'a> {
             0 => ChangeKind::Insert,
             1 => ChangeKind::Modify,
             2 => ChangeKind::Remove,
-            _ => return Err(corrupt("change record of an unknown kind")),
+            _ => ChangeKind::Release,
         };
         let view = match (flags >> 2) & 0b11 {
             0 => ViewType::KeysOnly,
@@ -165,14 +183,15 @@ fn put_image(out: &mut Vec<u8>, image: &Stored<'_>) {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::keyspace::stored::tests::any_pointer;
-    use proptest::prelude::*;
 
     proptest! {
         #[test]
         fn records_survive(
-            kind in prop::sample::select(&[ChangeKind::Insert, ChangeKind::Modify, ChangeKind::Remove][..]),
+            kind in prop::sample::select(&[ChangeKind::Insert, ChangeKind::Modify, ChangeKind::Remove, ChangeKind::Release][..]),
             view in prop::sample::select(&ViewType::ALL[..]),
             by_time_to_live in any::<bool>(),
             size in any::<u32>(),

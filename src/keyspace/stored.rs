@@ -109,8 +109,9 @@ impl<'a> Stored<'a> {
 
 #[cfg(test)]
 pub mod tests {
-    use super::*;
     use proptest::prelude::*;
+
+    use super::*;
 
     pub fn any_pointer() -> impl Strategy<Value = BlobPointer> {
         (any::<[u8; 16]>(), 0_usize..500_000, 0_usize..600_000, any::<u16>())

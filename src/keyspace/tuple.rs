@@ -248,10 +248,12 @@ pub fn read_number(reader: &mut Reader<'_>) -> kv::Result<Number> {
 
 #[cfg(test)]
 mod tests {
+    use std::cmp::Ordering;
+
+    use proptest::prelude::*;
+
     use super::*;
     use crate::keyspace::arbitrary::{any_key, any_number};
-    use proptest::prelude::*;
-    use std::cmp::Ordering;
 
     fn ordered(value: KeyValue<'_>) -> Vec<u8> {
         let mut out = Vec::new();

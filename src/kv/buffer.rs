@@ -13,9 +13,10 @@ use std::collections::BTreeMap;
 use std::ops::Bound::{Excluded, Included};
 
 use super::conflicts::ReadSet;
+use super::limits::{self, check_key, check_range, check_value};
 use super::merge::{Merge, Overlay};
 use super::ranges::{KeyRange, RangeSet, after_key};
-use super::{Bytes, Error, Isolation, Page, RangeRead, Result, Version, Versionstamp, limits};
+use super::{Bytes, Error, Isolation, Page, RangeRead, Result, Version, Versionstamp};
 
 /// A write to one key.
 #[derive(Debug)]
@@ -25,7 +26,11 @@ pub(super) enum Mutation {
     /// On top of a value that was not read.
     Add(i64),
     /// A value to be stamped at commit, and what was added to it afterwards.
-    Stamped { value: Vec<u8>, offset: usize, added: Option<i64> },
+    Stamped {
+        value: Vec<u8>,
+        offset: usize,
+        added: Option<i64>,
+    },
 }
 
 /// A write whose key is known at commit.
@@ -80,29 +85,6 @@ pub(super) fn sum(stored: Option<&[u8]>, delta: i64) -> Bytes {
         *digit = *stored;
     }
     Bytes::from(i64::from_le_bytes(number).wrapping_add(delta).to_le_bytes().as_slice())
-}
-
-fn check_key(key: &[u8]) -> Result<()> {
-    if key.len() > limits::KEY {
-        return Err(Error::KeyTooLarge(key.len()));
-    }
-    if key.first() == Some(&0xFF) { Err(Error::KeyOutsideLegalRange) } else { Ok(()) }
-}
-
-fn check_value(value: &[u8]) -> Result<()> {
-    if value.len() > limits::VALUE { Err(Error::ValueTooLarge(value.len())) } else { Ok(()) }
-}
-
-/// Checks a range and cuts its ends: no key is so long that more of them could matter.
-fn check_range<'a>(begin: &'a [u8], end: &'a [u8]) -> Result<(&'a [u8], &'a [u8])> {
-    if begin > end {
-        return Err(Error::InvertedRange);
-    }
-    if end > [0xFF].as_slice() {
-        return Err(Error::KeyOutsideLegalRange);
-    }
-    let cut = |key: &'a [u8]| key.get(..=limits::KEY).unwrap_or(key);
-    Ok((cut(begin), cut(end)))
 }
 
 fn place_stamp(bytes: &mut [u8], offset: usize, stamp: &Versionstamp) -> Result<()> {

@@ -299,7 +299,10 @@ mod tests {
         drop(log.release(old));
         log.push(wrote(101, &["a"], &[]));
         log.push(wrote(102, &["a"], &[]));
-        assert_eq!(log.after(Version(0)).map(|commit| commit.version()).collect::<Vec<_>>(), [Version(101), Version(102)]);
+        assert_eq!(
+            log.after(Version(0)).map(|commit| commit.version()).collect::<Vec<_>>(),
+            [Version(101), Version(102)]
+        );
         assert!(!log.has_forgotten(Version(100)) && log.has_forgotten(Version(99)));
         drop(log.release(young));
     }

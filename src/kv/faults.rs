@@ -73,7 +73,7 @@ const AT_READ: [Kind; 2] = [Kind::TooOld, Kind::ReadFailed];
 /// A seed and how often each kind happens, from 0 (never) to 1.
 #[derive(Clone, Debug)]
 pub struct Plan {
-    pub seed: u64,
+    seed: u64,
     rates: [f64; KINDS],
     /// How likely each operation lets one held commit land.
     landing: f64,
@@ -87,9 +87,16 @@ impl Plan {
 
     /// Some of every kind: about a fifth of all commits and two in a hundred reads.
     pub fn seeded(seed: u64) -> Self {
-        let plan = Self { seed, ..Self::none() };
+        let plan = Self::none().with_seed(seed);
         let plan = AT_COMMIT.into_iter().fold(plan, |plan, kind| plan.with(kind, 0.03));
         AT_READ.into_iter().fold(plan, |plan, kind| plan.with(kind, 0.01))
+    }
+
+    /// The same plan with another seed.
+    #[must_use]
+    pub const fn with_seed(mut self, seed: u64) -> Self {
+        self.seed = seed;
+        self
     }
 
     /// The same plan with another rate for one kind.
@@ -143,7 +150,7 @@ impl Faults {
     /// The twin goes on with the same plan and a seed of its own; commits held back stay with the original.
     pub(super) fn fork(&self, clock: Clock) -> Self {
         let seed = self.0.state.lock().random.u64(..);
-        Self::new(self.0.memory.fork(clock), Plan { seed, ..self.0.plan.clone() })
+        Self::new(self.0.memory.fork(clock), self.0.plan.clone().with_seed(seed))
     }
 
     /// No more faults; commits held back stay so until [`Faults::flush`].

@@ -197,7 +197,11 @@ fn clear_range(map: &mut Map, begin: &[u8], end: &[u8]) {
     }
 }
 
-fn pairs<'a>(map: &'a Map, begin: &[u8], end: &[u8]) -> impl DoubleEndedIterator<Item = (&'a Bytes, &'a Bytes)> + use<'a> {
+fn pairs<'a>(
+    map: &'a Map,
+    begin: &[u8],
+    end: &[u8],
+) -> impl DoubleEndedIterator<Item = (&'a Bytes, &'a Bytes)> + use<'a> {
     map.range::<_, [u8]>((Included(begin), Excluded(end)))
 }
 

@@ -14,6 +14,7 @@ mod conflicts;
 mod database;
 mod error;
 pub mod faults;
+pub mod limits;
 mod memory;
 mod merge;
 mod ranges;
@@ -25,6 +26,8 @@ mod work;
 #[cfg(test)]
 mod contract;
 
+use std::sync::Arc;
+
 pub use database::Database;
 pub use error::Error;
 pub use retry::RetryDecision;
@@ -32,25 +35,11 @@ pub use transaction::Transaction;
 pub use version::{Version, Versionstamp};
 pub use work::Work;
 
-use std::sync::Arc;
-
 /// A result of this room.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// Bytes as engines hand them out: shared, never copied again.
 pub type Bytes = Arc<[u8]>;
-
-/// FoundationDB's limits, enforced by every engine.
-pub mod limits {
-    /// Largest key, in bytes.
-    pub const KEY: usize = 10_000;
-    /// Largest value, in bytes.
-    pub const VALUE: usize = 100_000;
-    /// Largest transaction: keys, values and conflict ranges together, in bytes.
-    pub const TRANSACTION: usize = 10_000_000;
-    /// Oldest a transaction's snapshot may grow, in milliseconds of machine time.
-    pub const AGE_MILLIS: u64 = 5_000;
-}
 
 /// Whether a read makes its transaction conflict with later writes to what it read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -65,8 +65,10 @@ impl RangeSet {
     }
 
     pub(super) fn remove(&mut self, begin: &[u8], end: &[u8]) {
-        while begin < end {
-            let Some((range_begin, range_end)) = self.before(end).map(|(b, e)| (b.clone(), e.clone())) else { return };
+        if begin >= end {
+            return;
+        }
+        while let Some((range_begin, range_end)) = self.before(end).map(|(begin, end)| (begin.clone(), end.clone())) {
             if *range_end <= *begin {
                 return;
             }
@@ -108,8 +110,9 @@ impl RangeSet {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use std::collections::BTreeSet;
+
+    use super::*;
 
     /// Keys of one byte, so that a set of bytes is the model.
     #[test]

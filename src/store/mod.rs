@@ -4,64 +4,194 @@
 //! writes row, index entries, counters and change record in the same transaction. This room knows nothing of
 //! request JSON, expressions or Python: callers pass closures that decide on the item that was read.
 
+mod alter;
+mod blob;
+mod catalogue;
+mod check;
+mod index;
+mod maintenance;
 pub mod read;
+mod schema;
 pub mod stream;
 pub mod table;
+mod token;
 pub mod write;
 
-use std::sync::Arc;
 use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::AtomicI64;
+
+pub use read::{Fetch, Page, Query, Scan, SortBound, Start};
+pub use stream::{Cursor, Record, RecordKind, RecordPage, Stream, StreamStart};
+pub use table::{
+    BillingMode, Index, IndexDefinition, IndexKind, IndexStatus, Key, KeyAttribute, KeyKind, KeySchema, Projection,
+    Realm, Statistics, StreamViewType, Table, TableChange, TableDefinition, TableStream, Throughput,
+};
+pub use token::ClientToken;
+pub use write::{Actor, Change, Row, Transaction, Written};
 
 use crate::clock::Clock;
 use crate::error::Error;
-use crate::item::Item;
-use crate::kv;
-use table::*;
-use read::*;
-use stream::*;
+use crate::keyspace::{CommitId, Keyspace};
+use crate::kv::{self, Isolation};
 
+/// How long change records, and streams after their closing, can be read: 24 hours.
+pub const RECORD_RETENTION_MILLIS: i64 = 24 * 60 * 60 * 1000;
+
+/// How long an idempotency token holds: 10 minutes.
+pub const TOKEN_WINDOW_MILLIS: i64 = 10 * 60 * 1000;
+
+/// The format of keys and values this version writes; an unknown one is refused when a database is opened.
+const FORMAT_VERSION: u32 = 1;
+
+/// An open database. Clones are handles to the same one.
 #[derive(Clone)]
-pub struct Store;
+pub struct Store(Arc<Inner>);
+
+struct Inner {
+    database: kv::Database,
+    keyspace: Keyspace,
+    /// Random, new for each fork: makes event ids unique and keys iterator tokens.
+    id: [u8; 16],
+    /// Rises when a database is copied to an engine whose versions start anew.
+    incarnation: u16,
+    schemas: schema::Cache,
+    /// When maintenance last ran, in database time.
+    maintained_millis: AtomicI64,
+}
 
 impl Store {
-    /// Opens the database under `prefix`, writing format version and database id into an empty one.
-    pub async fn open(_database: kv::Database, _prefix: Vec<u8>) -> Result<Self, Error> { todo!() }
-    /// O(1) copy-on-write twin with a new database id and its own clock (memory engine only).
-    pub async fn fork(&self) -> Result<Self, Error> { todo!() }
-    pub fn clock(&self) -> &Clock { todo!() }
-    /// The random id of this database (a fork has its own); 16 bytes. Keys iterator tokens and event ids.
-    pub fn id(&self) -> [u8; 16] { todo!() }
+    /// Opens the database under `prefix`; an empty one gets its format version and a random id.
+    pub async fn open(database: kv::Database, prefix: Vec<u8>) -> Result<Self, Error> {
+        let keyspace = Keyspace::new(prefix);
+        let fresh_id = database.clock().random_u128().to_be_bytes();
+        let (id, incarnation) = database
+            .run(
+                || commit_id(&keyspace, database.clock()),
+                |transaction| open_or_initialise(&keyspace, transaction, fresh_id),
+            )
+            .await?;
+        Ok(Self::assemble(database, keyspace, id, incarnation))
+    }
 
-    /// Cached schema. Error::ResourceNotFound("Requested resource not found") when there is none.
-    pub async fn table(&self, _realm: &Realm, _name: &str) -> Result<Arc<Table>, Error> { todo!() }
-    /// Error::ResourceInUse("Table already exists: {name}").
-    pub async fn create_table(&self, _realm: &Realm, _definition: TableDefinition) -> Result<Arc<Table>, Error> { todo!() }
-    /// All changes or none, in one transaction; index backfill and clearing follow in bounded steps before it returns.
-    pub async fn change_table(&self, _realm: &Realm, _name: &str, _changes: Vec<TableChange>) -> Result<Arc<Table>, Error> { todo!() }
-    pub async fn delete_table(&self, _realm: &Realm, _name: &str) -> Result<Arc<Table>, Error> { todo!() }
-    /// Names in UTF-8 order after `after`, and whether there are more.
-    pub async fn list_tables(&self, _realm: &Realm, _after: Option<&str>, _limit: usize) -> Result<(Vec<String>, bool), Error> { todo!() }
-    /// Exact counts of the table and of each index (by index id).
-    pub async fn statistics(&self, _table: &Table) -> Result<(Statistics, Vec<(u32, Statistics)>), Error> { todo!() }
+    fn assemble(database: kv::Database, keyspace: Keyspace, id: [u8; 16], incarnation: u16) -> Self {
+        let maintained_millis = AtomicI64::new(database.clock().now().millis());
+        Self(Arc::new(Inner {
+            database,
+            keyspace,
+            id,
+            incarnation,
+            schemas: schema::Cache::default(),
+            maintained_millis,
+        }))
+    }
 
-    /// One read-write transaction; `body` may run several times.
-    pub async fn transact<T, F, Fut>(&self, _body: F) -> Result<T, Error>
-    where F: Fn(write::Transaction) -> Fut + Send + Sync, Fut: Future<Output = Result<T, Error>> + Send, T: Send
-    { todo!() }
+    /// A copy-on-write twin with a clock and a database id of its own, in constant time (embedded engines only).
+    pub async fn fork(&self) -> Result<Self, Error> {
+        let database = self.0.database.fork(self.clock().twin())?;
+        let id = database.clock().random_u128().to_be_bytes();
+        let keyspace = self.0.keyspace.clone();
+        database
+            .run(
+                || commit_id(&keyspace, database.clock()),
+                |transaction| {
+                    let keyspace = &keyspace;
+                    async move { Ok::<_, Error>(transaction.set(&keyspace.database_id(), &id[..])?) }
+                },
+            )
+            .await?;
+        let twin = Self::assemble(database, keyspace, id, self.0.incarnation);
+        twin.0.schemas.copy_from(&self.0.schemas);
+        Ok(twin)
+    }
 
-    /// Reads items by key, all from one snapshot; checks the schema of each table in the same snapshot.
-    pub async fn get(&self, _keys: &[(Arc<Table>, Key)]) -> Result<Vec<Option<Item>>, Error> { todo!() }
-    /// One page of a Query. `keep` is the filter; it sees the item as the index shows it.
-    pub async fn query(&self, _query: &Query<'_>, _keep: &(dyn Fn(&Item) -> Result<bool, Error> + Sync)) -> Result<Page, Error> { todo!() }
-    /// One page of a Scan.
-    pub async fn scan(&self, _scan: &Scan<'_>, _keep: &(dyn Fn(&Item) -> Result<bool, Error> + Sync)) -> Result<Page, Error> { todo!() }
+    pub fn clock(&self) -> &Clock {
+        self.0.database.clock()
+    }
 
-    /// Streams ordered by (table name, label), open and closed, and whether there are more.
-    pub async fn list_streams(&self, _realm: &Realm, _table_name: Option<&str>, _after: Option<(&str, &str)>, _limit: usize)
-        -> Result<(Vec<Stream>, bool), Error> { todo!() }
-    /// Error::ResourceNotFound("Requested resource not found: Stream: {arn} not found").
-    pub async fn stream(&self, _realm: &Realm, _table_name: &str, _label: &str) -> Result<Stream, Error> { todo!() }
-    pub async fn stream_cursor(&self, _stream: &Stream, _start: &StreamStart) -> Result<Cursor, Error> { todo!() }
-    /// Error::TrimmedDataAccess when the cursor lies before the trim mark.
-    pub async fn stream_records(&self, _stream: &Stream, _cursor: Cursor, _limit: usize, _max_bytes: usize) -> Result<RecordPage, Error> { todo!() }
+    /// What the engine has done so far: for tests and benchmarks that count work.
+    pub fn work(&self) -> kv::Work {
+        self.0.database.work()
+    }
+
+    /// The engine below.
+    pub fn database(&self) -> &kv::Database {
+        &self.0.database
+    }
+
+    /// This database's random id: a fork has its own.
+    pub fn id(&self) -> [u8; 16] {
+        self.0.id
+    }
+
+    fn keyspace(&self) -> &Keyspace {
+        &self.0.keyspace
+    }
+
+    /// One read-write transaction, after whatever maintenance has fallen due. `body` may run several times and must do nothing but through its argument.
+    pub async fn transact<T, F, Fut>(&self, body: F) -> Result<T, Error>
+    where
+        F: Fn(Transaction) -> Fut,
+        Fut: Future<Output = Result<T, Error>> + Send,
+        T: Send,
+    {
+        self.maintain().await?;
+        self.run(body).await
+    }
+
+    async fn run<T, F, Fut>(&self, body: F) -> Result<T, Error>
+    where
+        F: Fn(Transaction) -> Fut,
+        Fut: Future<Output = Result<T, Error>> + Send,
+        T: Send,
+    {
+        self.0
+            .database
+            .run(
+                || commit_id(self.keyspace(), self.clock()),
+                |transaction| body(Transaction::new(self.clone(), transaction)),
+            )
+            .await
+    }
+
+    /// Reads from one snapshot, again when the snapshot grew too old.
+    async fn snapshot<T, F, Fut>(&self, body: F) -> Result<T, Error>
+    where
+        F: Fn(kv::Transaction) -> Fut,
+        Fut: Future<Output = Result<T, Error>> + Send,
+        T: Send,
+    {
+        self.0.database.run_read_only(body).await
+    }
+}
+
+async fn open_or_initialise(
+    keyspace: &Keyspace,
+    transaction: kv::Transaction,
+    fresh_id: [u8; 16],
+) -> Result<([u8; 16], u16), Error> {
+    let Some(format) = transaction.get(&keyspace.format_version(), Isolation::Serializable).await? else {
+        transaction.set(&keyspace.format_version(), &FORMAT_VERSION.to_be_bytes()[..])?;
+        transaction.set(&keyspace.database_id(), &fresh_id[..])?;
+        transaction.set(&keyspace.incarnation(), &1u16.to_be_bytes()[..])?;
+        return Ok((fresh_id, 1));
+    };
+    if *format != FORMAT_VERSION.to_be_bytes() {
+        return Err(corrupt("this database was written in another format than this version of fdyno reads"));
+    }
+    let id = transaction.get(&keyspace.database_id(), Isolation::Serializable).await?;
+    let incarnation = transaction.get(&keyspace.incarnation(), Isolation::Serializable).await?;
+    let id = id.and_then(|bytes| (*bytes).try_into().ok()).ok_or_else(|| corrupt("the database id"))?;
+    let incarnation =
+        incarnation.and_then(|bytes| (*bytes).try_into().ok()).ok_or_else(|| corrupt("the incarnation"))?;
+    Ok((id, u16::from_be_bytes(incarnation)))
+}
+
+fn commit_id(keyspace: &Keyspace, clock: &Clock) -> Vec<u8> {
+    keyspace
+        .commit_id(CommitId { bucket: maintenance::commit_bucket(clock.now()), id: clock.random_u128().to_be_bytes() })
+}
+
+fn corrupt(what: &str) -> Error {
+    Error::Storage(kv::Error::Corrupt(what.to_owned()))
 }

@@ -1,9 +1,26 @@
-//! Query and Scan: pages of items in key order, of a table or an index.
+//! Reading items: by key, and in pages of Query and Scan, of a table or an index.
+//!
+//! Every call reads one snapshot, in which it also checks the schema it was given. Pages end at DynamoDB's bounds:
+//! the limit of evaluated items, or one megabyte of them.
 
+use std::sync::Arc;
+
+use super::blob::Loaded;
+use super::table::{key_value, key_values};
+use super::{Index, Key, Store, Table, corrupt};
+use crate::error::Error;
 use crate::item::{AttributeValue, Item};
-use super::table::*;
+use crate::keyspace::{IndexId, IndexKey, KeyRange, SortCondition, TableSpace};
+use crate::kv::{self, Isolation, KeyValue, RangeRead};
 
-/// A condition on the last sort attribute given; earlier ones are in `SortCondition::equal`.
+/// A page's most bytes of evaluated items.
+pub const PAGE_BYTES: usize = 1024 * 1024;
+
+/// Pairs read in the first step of a page; steps grow fourfold, so small answers stay cheap and large ones few.
+const FIRST_STEP: usize = 64;
+const LARGEST_STEP: usize = 1024;
+
+/// A condition on the sort key, or on the first sort attribute behind those that must be equal.
 #[derive(Clone, Debug, PartialEq)]
 pub enum SortBound {
     Any,
@@ -12,57 +29,246 @@ pub enum SortBound {
     LessOrEqual(AttributeValue),
     Greater(AttributeValue),
     GreaterOrEqual(AttributeValue),
+    /// Both ends belong to it.
     Between(AttributeValue, AttributeValue),
     BeginsWith(AttributeValue),
 }
 
-/// Where a page starts: just behind this item. `index` is the item's index key when an index is read.
+impl SortBound {
+    fn condition(&self) -> kv::Result<SortCondition<'_>> {
+        Ok(match self {
+            Self::Any => SortCondition::Any,
+            Self::Equal(value) => SortCondition::Equal(key_value(value)?),
+            Self::Less(value) => SortCondition::Less(key_value(value)?),
+            Self::LessOrEqual(value) => SortCondition::LessOrEqual(key_value(value)?),
+            Self::Greater(value) => SortCondition::Greater(key_value(value)?),
+            Self::GreaterOrEqual(value) => SortCondition::GreaterOrEqual(key_value(value)?),
+            Self::Between(low, high) => SortCondition::Between(key_value(low)?, key_value(high)?),
+            Self::BeginsWith(value) => SortCondition::BeginsWith(key_value(value)?),
+        })
+    }
+}
+
+/// Where a page starts: just behind this item. `index` is the item's key in the index being read.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Start { pub table: Key, pub index: Option<Key> }
+pub struct Start {
+    pub table: Key,
+    pub index: Option<Key>,
+}
 
 /// What of an indexed item is returned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fetch {
     /// What the index projects.
     Projected,
-    /// The whole item (an LSI may ask for it).
+    /// The whole item, as a local index may be asked for.
     Whole,
 }
 
+/// A Query.
 #[derive(Clone, Debug)]
 pub struct Query<'a> {
     pub table: &'a Table,
     pub index: Option<&'a Index>,
     pub partition: &'a [AttributeValue],
-    /// Equal conditions on leading sort attributes (multi-attribute keys; empty on tables).
+    /// Equal conditions on leading sort attributes; empty unless the key has several.
     pub sort_equal: &'a [AttributeValue],
     pub sort: &'a SortBound,
     pub forward: bool,
     pub start: Option<&'a Start>,
-    /// Most items evaluated (before the filter).
+    /// Most items evaluated, before the filter.
     pub limit: Option<usize>,
     pub fetch: Fetch,
 }
 
+/// A Scan.
 #[derive(Clone, Debug)]
 pub struct Scan<'a> {
     pub table: &'a Table,
     pub index: Option<&'a Index>,
-    /// (segment, total segments)
+    /// Segment and total segments.
     pub segment: Option<(u32, u32)>,
     pub start: Option<&'a Start>,
     pub limit: Option<usize>,
     pub fetch: Fetch,
 }
 
-/// One page: at most 1 MB evaluated.
-#[derive(Clone, Debug, Default)]
+/// A page of items.
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Page {
     pub items: Vec<Item>,
     /// Items evaluated, before the filter.
     pub scanned_count: usize,
-    /// Their bytes: what capacity is charged for.
+    /// Their bytes by the item-size rule: what capacity is charged for.
     pub scanned_bytes: usize,
-    /// The key attributes to start the next page behind (table key, and index key for an index); `None` at the end.
+    /// The key attributes behind which the next page starts; `None` at the end.
     pub last: Option<Item>,
+}
+
+/// Decides whether an item, as the index shows it, belongs to the answer.
+pub type Filter<'a> = &'a (dyn Fn(&Item) -> Result<bool, Error> + Sync);
+
+/// What Query and Scan have in common.
+struct Walk<'a> {
+    table: &'a Table,
+    index: Option<&'a Index>,
+    forward: bool,
+    limit: Option<usize>,
+    fetch: Fetch,
+    space: &'a TableSpace,
+    range: KeyRange,
+}
+
+impl Store {
+    /// Reads items by key, all from one snapshot.
+    ///
+    /// Errors: `SchemaChanged`, for dispatch to run the operation again.
+    pub async fn get(&self, keys: &[(Arc<Table>, Key)]) -> Result<Vec<Option<Item>>, Error> {
+        self.snapshot(|transaction| async move {
+            let mut items = Vec::with_capacity(keys.len());
+            let mut fenced: Option<u64> = None;
+            for (table, key) in keys {
+                if fenced != Some(table.id) {
+                    self.fence(&transaction, table, Isolation::Snapshot).await?;
+                    fenced = Some(table.id);
+                }
+                let space = table.space(self);
+                items.push(match transaction.get(&space.item(key.primary()?), Isolation::Snapshot).await? {
+                    None => None,
+                    Some(value) => Some(Loaded::read(&transaction, &space, value, Isolation::Snapshot).await?.item),
+                });
+            }
+            Ok(items)
+        })
+        .await
+    }
+
+    /// One page of a Query, in sort key order.
+    pub async fn query(&self, query: &Query<'_>, keep: Filter<'_>) -> Result<Page, Error> {
+        let space = query.table.space(self);
+        let condition = query.sort.condition()?;
+        let mut range = match (query.index, query.partition) {
+            (None, [partition]) => space.items_of_partition(key_value(partition)?, condition),
+            (None, _) => return Err(corrupt("a query of a table by several partition attributes")),
+            (Some(index), partition) => space.index_entries_of_partition(
+                IndexId(index.id),
+                &key_values(partition)?,
+                &key_values(query.sort_equal)?,
+                condition,
+            ),
+        };
+        if let Some(start) = query.start {
+            range = skip(range, &position(&space, query.index, start)?, query.forward);
+        }
+        let (table, index, forward, limit, fetch) = (query.table, query.index, query.forward, query.limit, query.fetch);
+        self.walk(&Walk { table, index, forward, limit, fetch, space: &space, range }, keep).await
+    }
+
+    /// One page of a Scan, in an order of its own.
+    pub async fn scan(&self, scan: &Scan<'_>, keep: Filter<'_>) -> Result<Page, Error> {
+        let space = scan.table.space(self);
+        let (segment, total) = scan.segment.unwrap_or((0, 1));
+        let mut range = match scan.index {
+            None => space.items_of_segment(segment, total),
+            Some(index) => space.index_entries_of_segment(IndexId(index.id), segment, total),
+        };
+        if let Some(start) = scan.start {
+            range = skip(range, &position(&space, scan.index, start)?, true);
+        }
+        let (table, index, limit, fetch) = (scan.table, scan.index, scan.limit, scan.fetch);
+        self.walk(&Walk { table, index, forward: true, limit, fetch, space: &space, range }, keep).await
+    }
+
+    async fn walk(&self, walk: &Walk<'_>, keep: Filter<'_>) -> Result<Page, Error> {
+        self.snapshot(|transaction| async move {
+            let mut page = Page::default();
+            let mut range = walk.range.clone();
+            let mut step = FIRST_STEP;
+            self.fence(&transaction, walk.table, Isolation::Snapshot).await?;
+            loop {
+                if range.is_empty() {
+                    page.last = None;
+                    return Ok(page);
+                }
+                let wanted = walk.limit.map(|limit| limit - page.scanned_count);
+                let read = RangeRead {
+                    reverse: !walk.forward,
+                    limit: Some(wanted.map_or(step, |wanted| wanted.min(step))),
+                    byte_limit: walk.index.is_none().then_some(PAGE_BYTES - page.scanned_bytes),
+                    ..RangeRead::new(range.begin.clone(), range.end.clone()).snapshot()
+                };
+                let pairs = transaction.range(&read).await?;
+                for pair in &pairs.pairs {
+                    let stored = self.resolve(&transaction, walk, pair).await?;
+                    let size = walk.size(&stored);
+                    if page.scanned_count > 0 && page.scanned_bytes + size > PAGE_BYTES {
+                        return Ok(page);
+                    }
+                    page.scanned_count += 1;
+                    page.scanned_bytes += size;
+                    page.last = Some(walk.table.start_key(walk.index, &stored.item));
+                    let item = walk.show(stored.item);
+                    if keep(&item)? {
+                        page.items.push(item);
+                    }
+                    if walk.limit == Some(page.scanned_count) || page.scanned_bytes >= PAGE_BYTES {
+                        return Ok(page);
+                    }
+                }
+                let Some(last) = pairs.pairs.last().filter(|_| pairs.more) else {
+                    page.last = None;
+                    return Ok(page);
+                };
+                range = skip(range, &last.key, walk.forward);
+                step = (step * 4).min(LARGEST_STEP);
+            }
+        })
+        .await
+    }
+
+    /// The item of a row, or of an index entry.
+    async fn resolve(&self, transaction: &kv::Transaction, walk: &Walk<'_>, pair: &KeyValue) -> Result<Loaded, Error> {
+        let value = match walk.index {
+            None => pair.value.clone(),
+            Some(_) => {
+                let (_, entry) = walk.space.parse_index_entry(&pair.key)?;
+                let value = transaction.get(&walk.space.item(entry.base.as_key()?), Isolation::Snapshot).await?;
+                value.ok_or_else(|| corrupt("an index entry without its row"))?
+            }
+        };
+        Loaded::read(transaction, walk.space, value, Isolation::Snapshot).await
+    }
+}
+
+impl Walk<'_> {
+    /// What the item counts in this walk: a projection's bytes, unless the whole item is fetched.
+    fn size(&self, stored: &Loaded) -> usize {
+        match (self.index, self.fetch) {
+            (Some(index), Fetch::Projected) => index.projected_size(&self.table.key, &stored.item, stored.size),
+            _ => stored.size,
+        }
+    }
+
+    fn show(&self, item: Item) -> Item {
+        match (self.index, self.fetch) {
+            (Some(index), Fetch::Projected) => index.project(&self.table.key, item),
+            _ => item,
+        }
+    }
+}
+
+/// The key of the item a page starts behind.
+fn position(space: &TableSpace, index: Option<&Index>, start: &Start) -> Result<Vec<u8>, Error> {
+    let base = start.table.primary()?;
+    Ok(match (index, &start.index) {
+        (Some(index), Some(key)) => {
+            let (partition, sort) = (key_values(&key.partition)?, key_values(&key.sort)?);
+            space.index_entry(IndexId(index.id), IndexKey { partition: &partition, sort: &sort, base })
+        }
+        _ => space.item(base),
+    })
+}
+
+fn skip(range: KeyRange, seen: &[u8], forward: bool) -> KeyRange {
+    if forward { range.after(seen) } else { range.before(seen) }
 }

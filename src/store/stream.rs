@@ -1,46 +1,100 @@
 //! Streams: their catalogue, their life, and reading records without ever skipping one.
+//!
+//! A stream is the interval between two versionstamps: that of its enabling and that of its closing. It has one
+//! shard. It outlives its closing, and its table, by 24 hours. Records older than that are gone for readers at once,
+//! whenever they are physically removed; a reader is told so only if records it had not read were really there.
 
+use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
+
+use super::blob::read_item;
+use super::{
+    KeySchema, RECORD_RETENTION_MILLIS, Realm, Store, StreamViewType, Table, TableStream, Transaction, corrupt,
+};
 use crate::clock::Timestamp;
+use crate::error::Error;
 use crate::item::Item;
-use super::table::*;
+use crate::keyspace::{self, ChangeKind, Position, Stored, StreamEntry, TableId, TableSpace};
+use crate::kv::{self, Isolation, RangeRead, Version, Versionstamp};
 
+/// The form of what is stored beside the stamps.
+const FORMAT: u8 = 1;
+
+/// What is stored of a stream beside its two stamps.
+#[derive(serde::Serialize, serde::Deserialize)]
+struct Body {
+    table_id: u64,
+    view: StreamViewType,
+    key: KeySchema,
+    created_millis: i64,
+}
+
+/// A stream, open or closed.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Stream {
     pub realm: Realm,
     pub table_name: String,
     pub table_id: u64,
+    /// The last part of the ARN: the ISO 8601 time of the enabling.
     pub label: String,
     pub view: StreamViewType,
     pub key: KeySchema,
     pub created: Timestamp,
-    /// Closed by disabling it or deleting the table.
-    pub closed: bool,
-    /// Sequence numbers (34 digits).
-    pub starting_sequence_number: String,
-    pub ending_sequence_number: Option<String>,
+    /// Just before the first record there can be.
+    start: Position,
+    /// Just behind the last record there can be, when closed.
+    end: Option<Position>,
 }
 
 impl Stream {
-    pub fn arn(&self) -> String { self.realm.stream_arn(&self.table_name, &self.label) }
-    /// The one shard's id, AWS-shaped, 28–65 characters.
-    pub fn shard_id(&self) -> String { todo!() }
+    pub fn arn(&self) -> String {
+        self.realm.stream_arn(&self.table_name, &self.label)
+    }
+
+    /// Closed by disabling it or by deleting its table.
+    pub fn is_closed(&self) -> bool {
+        self.end.is_some()
+    }
+
+    /// The one shard's id, in AWS's form.
+    pub fn shard_id(&self) -> String {
+        let name = xxh3_64(self.arn().as_bytes()) >> 32;
+        format!("shardId-{:020}-{name:08x}", self.created.millis())
+    }
+
+    pub fn starting_sequence_number(&self) -> String {
+        self.start.to_string()
+    }
+
+    pub fn ending_sequence_number(&self) -> Option<String> {
+        self.end.map(|end| end.to_string())
+    }
 }
 
-/// A position in the stream: the next record is the first one at or after it. 14 bytes, opaque to `api`.
+/// A place in a stream: the next record is the first at or behind it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Cursor(pub [u8; 14]);
 
-/// The iterator types; sequence numbers are decimal text, already checked for syntax by `SequenceNumber` parsing in the store:
-/// malformed gives Error::Validation.
+/// Where to start reading; sequence numbers are decimal text as users hand them in.
 #[derive(Clone, Debug, PartialEq)]
-pub enum StreamStart { TrimHorizon, Latest, At(String), After(String), AtTimestamp(Timestamp) }
+pub enum StreamStart {
+    TrimHorizon,
+    Latest,
+    At(String),
+    After(String),
+    AtTimestamp(Timestamp),
+}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RecordKind { Insert, Modify, Remove }
+pub enum RecordKind {
+    Insert,
+    Modify,
+    Remove,
+}
 
+/// A change record.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Record {
-    /// 32 hex digits, unique for ever.
+    /// 32 hexadecimal digits, never used again by any database.
     pub event_id: String,
     pub kind: RecordKind,
     pub sequence_number: String,
@@ -50,13 +104,342 @@ pub struct Record {
     pub new: Option<Item>,
     pub size_bytes: u64,
     pub view: StreamViewType,
-    /// Deleted by the service (TTL): carries userIdentity.
+    /// Deleted by the service, for its time to live.
     pub by_service: bool,
 }
 
 #[derive(Clone, Debug, Default)]
 pub struct RecordPage {
     pub records: Vec<Record>,
-    /// `None` once a closed shard is drained.
+    /// Where to go on; `None` once a closed shard is drained.
     pub next: Option<Cursor>,
+}
+
+/// Opens a stream in the transaction that changes the table's definition; the caller writes the definition.
+pub(super) async fn open_stream(
+    transaction: &Transaction,
+    table: &mut Table,
+    view: StreamViewType,
+) -> Result<(), Error> {
+    let store = transaction.store();
+    let created = store.clock().now();
+    // Labels are times; on a clock that stands still they move on by a millisecond until unused.
+    let mut labelled = created;
+    let label = loop {
+        let label = labelled.to_iso_millis();
+        let key = store.stream_key(&table.realm, &table.name, &label);
+        if transaction.kv().get(&key, Isolation::Serializable).await?.is_none() {
+            break label;
+        }
+        labelled = labelled.plus_millis(1);
+    };
+    let body = Body { table_id: table.id, view, key: table.key.clone(), created_millis: created.millis() };
+    let (value, offset) = StreamEntry::opening(&keyspace::encode_versioned_json(FORMAT, &body)?);
+    transaction.kv().set_versionstamped_value(&store.stream_key(&table.realm, &table.name, &label), value, offset)?;
+    table.latest_stream_label = Some(label.clone());
+    table.stream = Some(TableStream { view, label });
+    Ok(())
+}
+
+/// Closes the table's stream: no record with a later stamp belongs to it.
+pub(super) async fn close_stream(transaction: &Transaction, table: &mut Table) -> Result<(), Error> {
+    let Some(stream) = table.stream.take() else { return Ok(()) };
+    let key = transaction.store().stream_key(&table.realm, &table.name, &stream.label);
+    let value =
+        transaction.kv().get(&key, Isolation::Serializable).await?.ok_or_else(|| corrupt("a stream's entry"))?;
+    let (value, offset) = StreamEntry::decode(&value)?.closing();
+    Ok(transaction.kv().set_versionstamped_value(&key, value, offset)?)
+}
+
+/// AWS's error for a stream that is not there.
+pub(super) fn no_such_stream(arn: &str) -> Error {
+    Error::ResourceNotFound(format!("Requested resource not found: Stream: {arn} not found"))
+}
+
+impl Store {
+    pub(super) fn stream_key(&self, realm: &Realm, table_name: &str, label: &str) -> Vec<u8> {
+        self.keyspace().stream(realm.names(), table_name, label)
+    }
+
+    fn position(&self, stamp: Versionstamp, user_version: u16) -> Position {
+        Position { incarnation: self.0.incarnation, stamp, user_version }
+    }
+
+    /// The first position a record of a commit of `version` or later can have.
+    pub(super) fn position_of(&self, version: Version) -> Position {
+        self.position(Versionstamp::first_of(version), 0)
+    }
+
+    /// Records before this version are past their 24 hours.
+    async fn horizon(&self) -> Result<Version, Error> {
+        let oldest = self.clock().now().plus_millis(-RECORD_RETENTION_MILLIS);
+        Ok(self.database().version_at(oldest).await?)
+    }
+
+    pub(super) fn decode_stream(
+        &self,
+        realm: &Realm,
+        table_name: String,
+        label: String,
+        value: &[u8],
+    ) -> Result<Stream, Error> {
+        let value = StreamEntry::decode(value)?;
+        let body: Body = keyspace::decode_versioned_json(FORMAT, value.body)?;
+        Ok(Stream {
+            realm: realm.clone(),
+            table_name,
+            label,
+            table_id: body.table_id,
+            view: body.view,
+            key: body.key,
+            created: Timestamp(body.created_millis),
+            start: self.position(value.start, 0),
+            end: value.end.map(|stamp| self.position(stamp, 0)),
+        })
+    }
+
+    /// Whether a closed stream's 24 hours are over.
+    pub(super) fn is_gone(&self, stream: &Stream, horizon: Version) -> bool {
+        stream.end.is_some_and(|end| end.version() < horizon)
+    }
+
+    /// Streams of one table or of all, by table name and label, after `(table name, label)`; whether there are more.
+    pub async fn list_streams(
+        &self,
+        realm: &Realm,
+        table_name: Option<&str>,
+        after: Option<(&str, &str)>,
+        limit: usize,
+    ) -> Result<(Vec<Stream>, bool), Error> {
+        self.maintain().await?;
+        let horizon = self.horizon().await?;
+        self.snapshot(|transaction| async move {
+            let mut range = match table_name {
+                None => self.keyspace().streams(realm.names(), None),
+                Some(table) => self.keyspace().streams_of_table(realm.names(), table, None),
+            };
+            if let Some((table, label)) = after {
+                range = range.after(&self.stream_key(realm, table, label));
+            }
+            let mut streams = Vec::new();
+            while !range.is_empty() {
+                let read = RangeRead::new(range.begin.clone(), range.end.clone()).snapshot().limited(limit + 1);
+                let page = transaction.range(&read).await?;
+                for pair in &page.pairs {
+                    let named = self.keyspace().parse_stream(&pair.key)?;
+                    let stream = self.decode_stream(realm, named.table, named.label, &pair.value)?;
+                    if self.is_gone(&stream, horizon) {
+                        continue;
+                    }
+                    if streams.len() == limit {
+                        return Ok((streams, true));
+                    }
+                    streams.push(stream);
+                }
+                match page.pairs.last() {
+                    Some(last) if page.more => range = range.after(&last.key),
+                    _ => break,
+                }
+            }
+            Ok((streams, false))
+        })
+        .await
+    }
+
+    /// One stream, as it is now.
+    ///
+    /// Errors: `ResourceNotFound`, also once a closed stream's 24 hours are over.
+    pub async fn stream(&self, realm: &Realm, table_name: &str, label: &str) -> Result<Stream, Error> {
+        self.maintain().await?;
+        self.snapshot(|transaction| async move { self.read_stream(&transaction, realm, table_name, label).await }).await
+    }
+
+    async fn read_stream(
+        &self,
+        transaction: &kv::Transaction,
+        realm: &Realm,
+        table_name: &str,
+        label: &str,
+    ) -> Result<Stream, Error> {
+        let missing = || no_such_stream(&realm.stream_arn(table_name, label));
+        let key = self.stream_key(realm, table_name, label);
+        let value = transaction.get(&key, Isolation::Snapshot).await?.ok_or_else(missing)?;
+        let stream = self.decode_stream(realm, table_name.to_owned(), label.to_owned(), &value)?;
+        if self.is_gone(&stream, self.horizon().await?) {
+            return Err(missing());
+        }
+        Ok(stream)
+    }
+
+    /// The place where an iterator of this kind starts.
+    ///
+    /// Errors: `Validation` for a sequence number that is none or lies outside the stream; `TrimmedDataAccess` for one
+    /// that was trimmed.
+    pub async fn stream_cursor(&self, stream: &Stream, start: &StreamStart) -> Result<Cursor, Error> {
+        let horizon = self.position_of(self.horizon().await?);
+        self.snapshot(|transaction| async move {
+            let trimmed = self.trim_mark(&transaction, stream.table_id).await?;
+            let first = stream.start.next().max(horizon);
+            let first = trimmed.map_or(first, |trimmed| first.max(trimmed.next()));
+            let now = self.position_of(transaction.read_version().await?.next());
+            let cursor = match start {
+                StreamStart::TrimHorizon => first,
+                StreamStart::Latest => now,
+                StreamStart::AtTimestamp(time) => {
+                    let at = self.position_of(self.database().version_at(*time).await?);
+                    at.max(first).min(now.max(first))
+                }
+                StreamStart::At(number) => self.given_position(stream, number, trimmed, horizon, now)?,
+                StreamStart::After(number) => self.given_position(stream, number, trimmed, horizon, now)?.next(),
+            };
+            Ok(Cursor(cursor.to_bytes()))
+        })
+        .await
+    }
+
+    fn given_position(
+        &self,
+        stream: &Stream,
+        number: &str,
+        trimmed: Option<Position>,
+        horizon: Position,
+        now: Position,
+    ) -> Result<Position, Error> {
+        let invalid = || Error::validation(format!("Invalid SequenceNumber: {number}"));
+        let position = Position::parse(number).ok_or_else(invalid)?;
+        let end = stream.end.unwrap_or(now);
+        if position < stream.start || position > end {
+            return Err(invalid());
+        }
+        let is_trimmed = position < horizon || trimmed.is_some_and(|trimmed| position <= trimmed);
+        if is_trimmed && position != stream.start {
+            return Err(trimmed_access());
+        }
+        Ok(position)
+    }
+
+    /// The position of the last record that was physically removed from a table's streams.
+    pub(super) async fn trim_mark(
+        &self,
+        transaction: &kv::Transaction,
+        table_id: u64,
+    ) -> Result<Option<Position>, Error> {
+        let value = transaction.get(&self.keyspace().trim_mark(TableId(table_id)), Isolation::Snapshot).await?;
+        value.map(|bytes| (*bytes).try_into().map(Position::from_bytes).map_err(|_| corrupt("a trim mark"))).transpose()
+    }
+
+    /// Up to `limit` records and about `max_bytes` of them from `cursor` on; at least one if there is one.
+    ///
+    /// The records, the closed flag and the trim mark are read in one snapshot, so the place to go on from skips
+    /// nothing: everything that commits later has a later stamp.
+    ///
+    /// Errors: `ResourceNotFound` once the stream is gone; `TrimmedDataAccess` when records the reader has not seen
+    /// are past their 24 hours.
+    pub async fn stream_records(
+        &self,
+        stream: &Stream,
+        cursor: Cursor,
+        limit: usize,
+        max_bytes: usize,
+    ) -> Result<RecordPage, Error> {
+        self.maintain().await?;
+        let horizon = self.position_of(self.horizon().await?);
+        let from = Position::from_bytes(cursor.0);
+        let space = &self.keyspace().table(TableId(stream.table_id));
+        self.snapshot(|transaction| async move {
+            let stream = self.read_stream(&transaction, &stream.realm, &stream.table_name, &stream.label).await?;
+            if self.trim_mark(&transaction, stream.table_id).await?.is_some_and(|trimmed| from <= trimmed) {
+                return Err(trimmed_access());
+            }
+            let now = self.position_of(transaction.read_version().await?.next());
+            let end = stream.end.map_or(now, |end| end.min(now));
+            let mut page = RecordPage::default();
+            let (mut place, mut bytes) = (from, 0);
+            while place < end && page.records.len() < limit && bytes < max_bytes {
+                let range = space.records(place, Some(end));
+                let read = RangeRead::new(range.begin, range.end)
+                    .snapshot()
+                    .limited(limit - page.records.len())
+                    .byte_limited(max_bytes - bytes);
+                let pairs = transaction.range(&read).await?;
+                let mut stopped = false;
+                for pair in &pairs.pairs {
+                    let position = space.parse_record(&pair.key)?;
+                    let value = keyspace::Record::decode(&pair.value)?;
+                    if value.kind != ChangeKind::Release {
+                        if position < horizon {
+                            return Err(trimmed_access());
+                        }
+                        if !page.records.is_empty() && bytes + value.size > max_bytes {
+                            stopped = true;
+                            break;
+                        }
+                        bytes += value.size;
+                        page.records.push(self.record(&transaction, space, &stream, position, value).await?);
+                    }
+                    place = position.next();
+                }
+                if stopped {
+                    break;
+                }
+                if !pairs.more {
+                    place = end.max(place);
+                }
+            }
+            let drained = stream.end.is_some_and(|end| place >= end);
+            page.next = (!drained).then(|| Cursor(place.to_bytes()));
+            Ok(page)
+        })
+        .await
+    }
+
+    async fn record(
+        &self,
+        transaction: &kv::Transaction,
+        space: &TableSpace,
+        stream: &Stream,
+        position: Position,
+        value: keyspace::Record<'_>,
+    ) -> Result<Record, Error> {
+        Ok(Record {
+            event_id: self.event_id(position),
+            kind: match value.kind {
+                ChangeKind::Insert => RecordKind::Insert,
+                ChangeKind::Modify => RecordKind::Modify,
+                _ => RecordKind::Remove,
+            },
+            sequence_number: position.to_string(),
+            created: self.database().time_of(position.version()),
+            keys: keyspace::decode_item(value.keys)?,
+            old: image(transaction, space, value.old).await?,
+            new: image(transaction, space, value.new).await?,
+            size_bytes: value.size as u64,
+            view: stream.view,
+            by_service: value.by_time_to_live,
+        })
+    }
+
+    /// Unique for ever: positions are unique within a database, and the hash covers the database's id.
+    fn event_id(&self, position: Position) -> String {
+        let mut bytes = [0_u8; 30];
+        let (id, place) = bytes.split_at_mut(16);
+        id.copy_from_slice(&self.id());
+        place.copy_from_slice(&position.to_bytes());
+        format!("{:032x}", xxh3_128(&bytes))
+    }
+}
+
+fn trimmed_access() -> Error {
+    Error::TrimmedDataAccess("The operation attempted to read past the oldest stream record in a shard".to_owned())
+}
+
+async fn image(
+    transaction: &kv::Transaction,
+    space: &TableSpace,
+    image: Option<Stored<'_>>,
+) -> Result<Option<Item>, Error> {
+    match image {
+        None => Ok(None),
+        Some(stored) => Ok(Some(read_item(transaction, space, stored, Isolation::Snapshot).await?)),
+    }
 }

@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
 use crate::item::{AttributeValue, Item};
+use crate::keyspace::{self, KeyValue, PrimaryKey};
+use crate::kv;
 
 /// Account and region: the outermost division of a database. Tables of different realms never meet.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -18,6 +20,10 @@ pub struct Realm {
 }
 
 impl Realm {
+    pub(super) fn names(&self) -> keyspace::Realm<'_> {
+        keyspace::Realm { account: &self.account, region: &self.region }
+    }
+
     /// The ARN partition the region belongs to.
     pub fn partition(&self) -> &'static str {
         match self.region.split('-').next() {
@@ -117,6 +123,13 @@ impl Key {
         Some(Self { partition: pick(&schema.partition)?, sort: pick(&schema.sort)? })
     }
 
+    /// The key of an item, as the keyspace takes it.
+    pub(super) fn primary(&self) -> kv::Result<PrimaryKey<'_>> {
+        let [partition] = self.partition.as_slice() else { return Err(not_a_key()) };
+        let sort = self.sort.first().map(key_value).transpose()?;
+        Ok(PrimaryKey { partition: key_value(partition)?, sort })
+    }
+
     /// Writes the key's attributes under their names into `item`.
     pub fn insert_into(&self, schema: &KeySchema, item: &mut Item) {
         let values = self.partition.iter().chain(&self.sort);
@@ -130,6 +143,20 @@ impl Key {
         self.insert_into(schema, &mut item);
         item
     }
+}
+
+/// A key attribute's value, as the keyspace takes it.
+pub(super) fn key_value(value: &AttributeValue) -> kv::Result<KeyValue<'_>> {
+    KeyValue::of(value).ok_or_else(not_a_key)
+}
+
+/// The values of several key attributes.
+pub(super) fn key_values(values: &[AttributeValue]) -> kv::Result<Vec<KeyValue<'_>>> {
+    values.iter().map(key_value).collect()
+}
+
+fn not_a_key() -> kv::Error {
+    kv::Error::Corrupt("a key whose values are not a key's".to_owned())
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -180,38 +207,7 @@ pub enum BillingMode {
     PayPerRequest,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum StreamViewType {
-    KeysOnly,
-    NewImage,
-    OldImage,
-    NewAndOldImages,
-}
-
-impl StreamViewType {
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::KeysOnly => "KEYS_ONLY",
-            Self::NewImage => "NEW_IMAGE",
-            Self::OldImage => "OLD_IMAGE",
-            Self::NewAndOldImages => "NEW_AND_OLD_IMAGES",
-        }
-    }
-
-    pub fn parse(name: &str) -> Option<Self> {
-        [Self::KeysOnly, Self::NewImage, Self::OldImage, Self::NewAndOldImages]
-            .into_iter()
-            .find(|view| view.name() == name)
-    }
-
-    pub const fn has_new(self) -> bool {
-        matches!(self, Self::NewImage | Self::NewAndOldImages)
-    }
-
-    pub const fn has_old(self) -> bool {
-        matches!(self, Self::OldImage | Self::NewAndOldImages)
-    }
-}
+pub use crate::keyspace::ViewType as StreamViewType;
 
 /// The open stream of a table.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,49 +1,309 @@
-//! The only path on which items are written: row, index entries, counters and change record together.
+//! The only path on which items are written: row, index entries, counters and change record, in one transaction.
+//!
+//! A caller reads a [`Row`], decides, and hands it back with a [`Change`]. The write of an equal item changes nothing
+//! and tells nothing. Bodies of transactions may run more than once, so nothing here has an effect before commit.
 
-use std::sync::Arc;
-use crate::clock::Timestamp;
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use futures_util::try_join;
+
+use super::blob::{Loaded, free};
+use super::table::key_values;
+use super::{Index, IndexStatus, Key, Store, Table};
 use crate::error::Error;
-use crate::item::Item;
-use super::table::*;
+use crate::item::{Item, MAX_ITEM_SIZE};
+use crate::keyspace::{self, ChangeKind, Counter, IndexId, IndexKey, Record, TableSpace};
+use crate::kv::{self, Isolation};
 
-/// One attempt at a read-write transaction. Cheap to clone.
+/// One attempt at a read-write transaction. Clones are handles to the same attempt.
 #[derive(Clone)]
-pub struct Transaction;
+pub struct Transaction(Arc<Attempt>);
 
-/// A row as this transaction read it, to be handed back to `write`.
-pub struct Row;
+struct Attempt {
+    store: Store,
+    kv: kv::Transaction,
+    /// Tables whose schema this attempt has checked.
+    fenced: Mutex<Vec<u64>>,
+    /// Orders the records within the transaction's one versionstamp.
+    next_user_version: AtomicU16,
+}
+
+/// A row as an attempt read it, with all that writing it will need.
+pub struct Row {
+    key: Key,
+    row_key: Vec<u8>,
+    stored: Option<Loaded>,
+    /// Of the indexes still being built: those that already have an entry for this row.
+    built: Vec<u32>,
+}
 
 impl Row {
-    pub fn item(&self) -> Option<&Item> { todo!() }
+    pub fn item(&self) -> Option<&Item> {
+        self.stored.as_ref().map(|stored| &stored.item)
+    }
 }
 
 /// What becomes of a row.
-pub enum Change { Keep, Put(Item), Delete }
+#[derive(Clone, Debug, PartialEq)]
+pub enum Change {
+    Keep,
+    /// The key attributes of the item are those of the row.
+    Put(Item),
+    Delete,
+}
 
-/// On whose behalf: decides the record's `userIdentity`.
+/// On whose behalf a row is written: the service's deletions carry a `userIdentity` in the stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Actor { User, TimeToLive }
+pub enum Actor {
+    User,
+    TimeToLive,
+}
 
-/// What a write did.
+/// What a write did. Sizes are bytes by the item-size rule, 0 where there is no item.
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Written {
     pub old: Option<Item>,
     pub new: Option<Item>,
-    /// Bytes by the item-size rule, 0 when absent.
     pub old_size: usize,
     pub new_size: usize,
-    /// Index entries written or removed: (index id, bytes of the removed projected entry, bytes of the written one); untouched indexes absent.
+    /// For each index the write touched: its id, bytes of the entry removed, bytes of the entry written.
     pub indexes: Vec<(u32, usize, usize)>,
 }
 
-/// A stored idempotency token.
-pub struct ClientToken { pub request_digest: [u8; 32], pub at: Timestamp, pub response: Vec<u8> }
-
 impl Transaction {
-    /// Fence and read: checks (with conflict) that `table` is the current version (else Error::SchemaChanged) and reads the row.
-    pub async fn row(&self, _table: &Arc<Table>, _key: &Key) -> Result<Row, Error> { todo!() }
-    /// Item key attributes must equal the row's key. Checks the 400 KB limit of the new item and index-key rules are api's job.
-    pub fn write(&self, _table: &Arc<Table>, _row: Row, _change: Change, _actor: Actor) -> Result<Written, Error> { todo!() }
-    /// A token younger than the idempotency window (10 minutes).
-    pub async fn client_token(&self, _realm: &Realm, _token: &str) -> Result<Option<ClientToken>, Error> { todo!() }
-    pub fn put_client_token(&self, _realm: &Realm, _token: &str, _value: &ClientToken) -> Result<(), Error> { todo!() }
+    pub(super) fn new(store: Store, kv: kv::Transaction) -> Self {
+        let next_user_version = AtomicU16::new(0);
+        Self(Arc::new(Attempt { store, kv, fenced: Mutex::new(Vec::new()), next_user_version }))
+    }
+
+    pub(super) fn kv(&self) -> &kv::Transaction {
+        &self.0.kv
+    }
+
+    pub(super) fn store(&self) -> &Store {
+        &self.0.store
+    }
+
+    fn fenced(&self) -> MutexGuard<'_, Vec<u64>> {
+        self.0.fenced.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Checks that `table` is current, conflicting with every change of it; once for each table and attempt.
+    pub async fn fence(&self, table: &Table) -> Result<(), Error> {
+        if self.fenced().contains(&table.id) {
+            return Ok(());
+        }
+        self.store().fence(self.kv(), table, Isolation::Serializable).await?;
+        self.fenced().push(table.id);
+        Ok(())
+    }
+
+    /// Fences the table and reads the row under `key`, together.
+    ///
+    /// Errors: `SchemaChanged`, for dispatch to run the operation again.
+    pub async fn row(&self, table: &Table, key: &Key) -> Result<Row, Error> {
+        let space = table.space(self.store());
+        let row_key = space.item(key.primary()?);
+        let read = async { Ok::<_, Error>(self.kv().get(&row_key, Isolation::Serializable).await?) };
+        let ((), value) = try_join!(self.fence(table), read)?;
+        let stored = match value {
+            None => None,
+            Some(value) => Some(Loaded::read(self.kv(), &space, value, Isolation::Serializable).await?),
+        };
+        let mut built = Vec::new();
+        if let Some(stored) = &stored {
+            for index in table.indexes.iter().filter(|index| index.status == IndexStatus::Creating) {
+                let Some(entry) = entry_key(&space, index, &stored.item, key)? else { continue };
+                if self.kv().get(&entry, Isolation::Serializable).await?.is_some() {
+                    built.push(index.id);
+                }
+            }
+        }
+        Ok(Row { key: key.clone(), row_key, stored, built })
+    }
+
+    /// Writes `change` to a row of this attempt.
+    ///
+    /// Errors: `Validation` for an item over 400 KB.
+    pub fn write(&self, table: &Table, row: Row, change: Change, actor: Actor) -> Result<Written, Error> {
+        let Row { key, row_key, stored: old, built } = row;
+        let new = match change {
+            Change::Keep => return Ok(unchanged(old)),
+            Change::Put(item) if old.as_ref().is_some_and(|old| old.item == item) => return Ok(unchanged(old)),
+            Change::Put(item) => Some(item),
+            Change::Delete if old.is_none() => return Ok(Written::default()),
+            Change::Delete => None,
+        };
+        let new_size = new.as_ref().map_or(0, Item::size);
+        if new_size > MAX_ITEM_SIZE {
+            return Err(Error::validation("Item size has exceeded the maximum allowed size"));
+        }
+        let old_size = old.as_ref().map_or(0, |old| old.size);
+        let space = table.space(self.store());
+        let new = match new {
+            None => {
+                self.kv().clear(&row_key)?;
+                None
+            }
+            Some(item) => Some(Loaded::write(self.store(), self.kv(), &space, &row_key, item, new_size)?),
+        };
+        let items = i64::from(new.is_some()) - i64::from(old.is_some());
+        self.count(&space, IndexId::TABLE, items, old_size, new_size)?;
+        let mut indexes = Vec::new();
+        for index in &table.indexes {
+            // Rows the backfill has not reached yet have no entry to remove and are not counted.
+            let present = index.status == IndexStatus::Active || built.contains(&index.id);
+            indexes.extend(self.write_index(
+                table,
+                &space,
+                index,
+                &key,
+                old.as_ref().filter(|_| present),
+                new.as_ref(),
+            )?);
+        }
+        self.tell(table, &space, &key, old.as_ref(), new.as_ref(), actor)?;
+        Ok(Written {
+            old: old.map(|loaded| loaded.item),
+            new: new.map(|loaded| loaded.item),
+            old_size,
+            new_size,
+            indexes,
+        })
+    }
+
+    /// Moves an item's entry in one index; what it cost, unless the index shows the same as before.
+    fn write_index(
+        &self,
+        table: &Table,
+        space: &TableSpace,
+        index: &Index,
+        key: &Key,
+        old: Option<&Loaded>,
+        new: Option<&Loaded>,
+    ) -> Result<Option<(u32, usize, usize)>, Error> {
+        let entry = |loaded: Option<&Loaded>| match loaded {
+            None => Ok(None),
+            Some(loaded) => entry_key(space, index, &loaded.item, key),
+        };
+        let (old_entry, new_entry) = (entry(old)?, entry(new)?);
+        let old = old.filter(|_| old_entry.is_some());
+        let new = new.filter(|_| new_entry.is_some());
+        if old.is_none() && new.is_none() {
+            return Ok(None);
+        }
+        if old_entry != new_entry {
+            if let Some(old_entry) = &old_entry {
+                self.kv().clear(old_entry)?;
+            }
+            if let Some(new_entry) = &new_entry {
+                self.kv().set(new_entry, &[][..])?;
+            }
+        }
+        let size = |loaded: &Loaded| index.projected_size(&table.key, &loaded.item, loaded.size);
+        let (old_size, new_size) = (old.map_or(0, size), new.map_or(0, size));
+        let items = i64::from(new.is_some()) - i64::from(old.is_some());
+        self.count(space, IndexId(index.id), items, old_size, new_size)?;
+        let same = match (old, new) {
+            (Some(old), Some(new)) => old_entry == new_entry && index.shows_same(&table.key, &old.item, &new.item),
+            _ => false,
+        };
+        Ok((!same).then_some((index.id, old_size, new_size)))
+    }
+
+    /// Adds an entry for a row that an index being built has not seen.
+    pub(super) async fn backfill_entry(
+        &self,
+        table: &Table,
+        space: &TableSpace,
+        index: &Index,
+        key: &Key,
+        loaded: &Loaded,
+    ) -> Result<(), Error> {
+        let Some(entry) = entry_key(space, index, &loaded.item, key)? else { return Ok(()) };
+        if self.kv().get(&entry, Isolation::Serializable).await?.is_some() {
+            return Ok(());
+        }
+        self.kv().set(&entry, &[][..])?;
+        let size = index.projected_size(&table.key, &loaded.item, loaded.size);
+        self.count(space, IndexId(index.id), 1, 0, size)
+    }
+
+    /// Atomic adds: writers of different rows never conflict over a count.
+    fn count(
+        &self,
+        space: &TableSpace,
+        index: IndexId,
+        items: i64,
+        old_size: usize,
+        new_size: usize,
+    ) -> Result<(), Error> {
+        let bytes = new_size as i64 - old_size as i64;
+        for (counter, delta) in [(Counter::Items, items), (Counter::Bytes, bytes)] {
+            if delta != 0 {
+                self.kv().add(&space.counter(index, counter), delta)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes the change record, under a key that the store stamps at commit.
+    fn tell(
+        &self,
+        table: &Table,
+        space: &TableSpace,
+        key: &Key,
+        old: Option<&Loaded>,
+        new: Option<&Loaded>,
+        actor: Actor,
+    ) -> Result<(), Error> {
+        let replaced_blob = old.and_then(|old| old.blob);
+        let Some(stream) = &table.stream else {
+            return match replaced_blob {
+                None => Ok(()),
+                // Records of a closed stream may still point to the blob: it goes when they do.
+                Some(blob) if table.latest_stream_label.is_some() => self.put_record(space, &Record::release(blob)),
+                Some(blob) => free(self.kv(), space, blob),
+            };
+        };
+        let keys = key.to_item(&table.key);
+        let shown_old = old.filter(|_| stream.view.shows_old());
+        let shown_new = new.filter(|_| stream.view.shows_new());
+        let record = Record {
+            kind: match (old, new) {
+                (None, _) => ChangeKind::Insert,
+                (Some(_), Some(_)) => ChangeKind::Modify,
+                (Some(_), None) => ChangeKind::Remove,
+            },
+            view: stream.view,
+            by_time_to_live: actor == Actor::TimeToLive,
+            size: keys.size() + shown_old.map_or(0, |old| old.size) + shown_new.map_or(0, |new| new.size),
+            keys: &keyspace::encode_item(&keys)?,
+            old: shown_old.map(Loaded::image).transpose()?,
+            new: shown_new.map(Loaded::image).transpose()?,
+            frees: replaced_blob,
+        };
+        self.put_record(space, &record)
+    }
+
+    fn put_record(&self, space: &TableSpace, record: &Record<'_>) -> Result<(), Error> {
+        let user_version = self.0.next_user_version.fetch_add(1, Ordering::Relaxed);
+        let stamped = space.stamped_record(self.store().0.incarnation, user_version);
+        Ok(self.kv().set_versionstamped_key(stamped.key, stamped.offset, record.encode())?)
+    }
+}
+
+fn unchanged(old: Option<Loaded>) -> Written {
+    let Some(old) = old else { return Written::default() };
+    let size = old.size;
+    Written { new: Some(old.item.clone()), old: Some(old.item), old_size: size, new_size: size, indexes: Vec::new() }
+}
+
+/// The key of an item's entry in an index, if it has one.
+pub(super) fn entry_key(space: &TableSpace, index: &Index, item: &Item, key: &Key) -> Result<Option<Vec<u8>>, Error> {
+    let Some(index_key) = index.key_of(item) else { return Ok(None) };
+    let (partition, sort) = (key_values(&index_key.partition)?, key_values(&index_key.sort)?);
+    let entry = IndexKey { partition: &partition, sort: &sort, base: key.primary()? };
+    Ok(Some(space.index_entry(IndexId(index.id), entry)))
 }

@@ -9,9 +9,7 @@ use crate::api::resource::StreamName;
 use crate::api::table_description::{KeySchemaElement, key_schema};
 use crate::api::wire::Timestamp;
 use crate::error::Error;
-use crate::store::Store;
-use crate::store::stream::Stream;
-use crate::store::table::Realm;
+use crate::store::{Realm, Store, Stream};
 
 pub const PARAMETERS: &[Parameter] =
     &[done("StreamArn"), done("Limit"), done("ExclusiveStartShardId"), done("ShardFilter")];
@@ -86,8 +84,8 @@ pub async fn run(store: &Store, realm: &Realm, input: &Input) -> Result<Output, 
     Ok(Output {
         stream_description: StreamDescription {
             stream_arn: stream.arn(),
-            stream_label: stream.label,
-            stream_status: if stream.closed { "DISABLED" } else { "ENABLED" },
+            stream_label: stream.label.clone(),
+            stream_status: if stream.is_closed() { "DISABLED" } else { "ENABLED" },
             stream_view_type: stream.view.name(),
             creation_request_date_time: Timestamp(stream.created),
             table_name: stream.table_name,
@@ -112,8 +110,8 @@ impl Input {
             return Ok(Vec::new());
         }
         let sequence_number_range = SequenceNumberRange {
-            starting_sequence_number: stream.starting_sequence_number.clone(),
-            ending_sequence_number: stream.ending_sequence_number.clone(),
+            starting_sequence_number: stream.starting_sequence_number(),
+            ending_sequence_number: stream.ending_sequence_number(),
         };
         Ok(vec![Shard { shard_id: id, sequence_number_range }])
     }

@@ -9,9 +9,7 @@ use crate::api::wire::Timestamp;
 use crate::clock;
 use crate::error::Error;
 use crate::item::Item;
-use crate::store::Store;
-use crate::store::stream::{self, RecordKind};
-use crate::store::table::Realm;
+use crate::store::{self, Realm, RecordKind, Store};
 
 pub const PARAMETERS: &[Parameter] = &[done("ShardIterator"), done("Limit")];
 
@@ -83,7 +81,10 @@ pub async fn run(store: &Store, _realm: &Realm, input: &Input) -> Result<Output,
     let iterator = Iterator::from_token(token, &store.id(), store.clock().now())?;
     let stream = store.stream(&iterator.realm, &iterator.table_name, &iterator.label).await?;
     if stream.table_id != iterator.table_id {
-        return Err(Error::ResourceNotFound(format!("Requested resource not found: Stream: {} not found", stream.arn())));
+        return Err(Error::ResourceNotFound(format!(
+            "Requested resource not found: Stream: {} not found",
+            stream.arn()
+        )));
     }
     let limit = usize::try_from(input.limit.unwrap_or(MAX_LIMIT)).unwrap_or_default();
     let page = store.stream_records(&stream, iterator.cursor, limit, MAX_BYTES).await?;
@@ -93,7 +94,7 @@ pub async fn run(store: &Store, _realm: &Realm, input: &Input) -> Result<Output,
 }
 
 impl Record {
-    fn new(record: stream::Record, realm: &Realm) -> Self {
+    fn new(record: store::Record, realm: &Realm) -> Self {
         Self {
             event_id: record.event_id,
             event_name: match record.kind {
@@ -122,11 +123,11 @@ impl Record {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::table::StreamViewType;
+    use crate::store::StreamViewType;
 
     #[test]
     fn a_record_has_the_shape_of_dynamodbs() {
-        let record = stream::Record {
+        let record = store::Record {
             event_id: "0123".to_owned(),
             kind: RecordKind::Remove,
             sequence_number: "1".repeat(34),

@@ -10,9 +10,7 @@ use crate::api::parameters::{Parameter, done};
 use crate::api::resource::StreamName;
 use crate::api::wire::Timestamp;
 use crate::error::Error;
-use crate::store::Store;
-use crate::store::stream::StreamStart;
-use crate::store::table::Realm;
+use crate::store::{Realm, Store, StreamStart};
 
 pub const PARAMETERS: &[Parameter] =
     &[done("StreamArn"), done("ShardId"), done("ShardIteratorType"), done("SequenceNumber"), done("Timestamp")];

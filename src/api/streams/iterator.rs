@@ -9,8 +9,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use crate::clock::Timestamp;
 use crate::error::Error;
-use crate::store::stream::{Cursor, Stream};
-use crate::store::table::Realm;
+use crate::store::{Cursor, Realm, Stream};
 
 /// How long an iterator may be used.
 pub const LIFETIME_MILLIS: i64 = 15 * 60 * 1000;

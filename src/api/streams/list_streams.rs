@@ -6,8 +6,7 @@ use crate::api::constraints::Constraints;
 use crate::api::parameters::{Parameter, done};
 use crate::api::resource::StreamName;
 use crate::error::Error;
-use crate::store::Store;
-use crate::store::table::Realm;
+use crate::store::{Realm, Store};
 
 pub const PARAMETERS: &[Parameter] = &[done("TableName"), done("Limit"), done("ExclusiveStartStreamArn")];
 
@@ -49,7 +48,7 @@ pub async fn run(store: &Store, realm: &Realm, input: &Input) -> Result<Output, 
     let after = after.as_ref().map(|stream| (stream.table_name, stream.label));
     let limit = usize::try_from(input.limit.unwrap_or(MAX_LIMIT)).unwrap_or_default();
     let (streams, more) = store.list_streams(realm, input.table_name.as_deref(), after, limit).await?;
-    let last_evaluated_stream_arn = if more { streams.last().map(crate::store::stream::Stream::arn) } else { None };
+    let last_evaluated_stream_arn = if more { streams.last().map(crate::store::Stream::arn) } else { None };
     let streams = streams
         .into_iter()
         .map(|stream| StreamSummary {

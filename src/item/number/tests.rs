@@ -2,8 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that fails here should say where")]
 
-use super::*;
 use proptest::prelude::*;
+
+use super::*;
 
 fn number(text: &str) -> Number {
     Number::parse(text).unwrap()

@@ -14,11 +14,11 @@ mod write;
 
 use std::fmt;
 
+use read::{ValueSeed, capacity};
 use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, Visitor};
 
 use super::{AttributeValue, Invalid, Item, Map, Name};
-use read::{ValueSeed, capacity};
 
 /// One attribute value of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]

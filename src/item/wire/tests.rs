@@ -3,11 +3,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that fails here should say where")]
 
-use serde_json::json;
-
 use serde::de::value::{Error, StrDeserializer};
 use serde::de::{IntoDeserializer, SeqAccess};
 use serde::forward_to_deserialize_any;
+use serde_json::json;
 
 use super::*;
 use crate::item::MAX_DEPTH;

