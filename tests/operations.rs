@@ -101,7 +101,7 @@ fn a_condition_that_does_not_hold_changes_nothing() -> Outcome {
     world.call("PutItem", &guarded)?;
     match world.call("PutItem", &guarded) {
         Err(Error::ConditionalCheckFailed { item: Some(item) }) => assert_eq!(serde_json::to_value(&item)?, order(1)),
-        other => panic!("{other:?}"),
+        other => unreachable!("{other:?}"),
     }
     let silent = json!({"TableName": "orders", "Key": key(1), "Expected": {"total": {"Value": {"N": "11"}}}});
     assert_eq!(world.call("DeleteItem", &silent), Err(Error::ConditionalCheckFailed { item: None }));
@@ -399,7 +399,7 @@ fn a_transaction_is_all_or_nothing_and_tells_every_reason() -> Outcome {
             assert_eq!(codes, ["None", "ConditionalCheckFailed", "ValidationError"]);
             assert_eq!(serde_json::to_value(reasons.get(1).and_then(|reason| reason.item.clone()))?, order(1));
         }
-        other => panic!("{other:?}"),
+        other => unreachable!("{other:?}"),
     }
     assert_eq!(world.call("GetItem", &json!({"TableName": "orders", "Key": key(2)}))?, json!({}));
     let done = json!({

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use futures_util::future::try_join_all;
 use serde::{Deserialize, Serialize};
 
 use super::capacity::{Consumed, ConsumedCapacity, Detail, PerTable};
@@ -218,9 +219,9 @@ fn chunks<'a, 'b>(planned: &'a [Planned<'b>]) -> Vec<&'a [Planned<'b>]> {
 async fn write_chunk(store: &Store, chunk: &[Planned<'_>]) -> Result<Vec<Consumed>, Error> {
     store
         .transact(move |transaction| async move {
+            let rows = try_join_all(chunk.iter().map(|planned| transaction.row(&planned.table, &planned.key))).await?;
             let mut consumed = Vec::with_capacity(chunk.len());
-            for planned in chunk {
-                let row = transaction.row(&planned.table, &planned.key).await?;
+            for (planned, row) in chunk.iter().zip(rows) {
                 let change = planned.item.map_or(Change::Delete, |item| Change::Put(item.clone()));
                 let written = transaction.write(&planned.table, row, change, Actor::User)?;
                 consumed.push(Consumed::write(&planned.table, &written));
