@@ -351,7 +351,18 @@ fn batches_write_and_read_across_tables() -> Outcome {
     assert_eq!(world.invalid("BatchWriteItem", &twice), "Provided list of item keys contains duplicates");
     let many: Vec<Value> = (0..26).map(|number| json!({"DeleteRequest": {"Key": key(number)}})).collect();
     let message = world.invalid("BatchWriteItem", &json!({"RequestItems": {"orders": many}}));
-    assert!(message.contains("'requestItems.orders.member' failed to satisfy constraint: Member must have length less"));
+    assert!(message.contains("Map value must satisfy constraint: [Member must have length less than or equal to 25, "));
+    assert_eq!(
+        world.invalid("BatchWriteItem", &json!({"RequestItems": {}})),
+        "The requestItems parameter is required for BatchWriteItem"
+    );
+    let wrong = json!({"RequestItems": {"orders": [{"PutRequest": {"Item": {"pk": {"N": "1"}, "sk": {"N": "1"}}}}]}});
+    assert_eq!(world.invalid("BatchWriteItem", &wrong), "The provided key element does not match the schema");
+    let bad = json!({"RequestItems": {"bad!name": {"Keys": [{"pk": {"S": "a"}}]}}});
+    assert!(world.invalid("BatchGetItem", &bad).starts_with(
+        "1 validation error detected: Value '{\"bad!name\":{\"Keys\":[{\"pk\":{\"S\":\"a\"}}]}}' at 'requestItems' failed to \
+         satisfy constraint: Map keys must satisfy constraint: ["
+    ));
     Ok(())
 }
 
@@ -448,6 +459,13 @@ fn transactions_that_break_a_rule_have_their_messages() -> Outcome {
             "Transaction cancelled, please refer cancellation reasons for specific reasons [None, ValidationError]".to_owned()
         )
     );
+    let empty = write(json!([{"Delete": {"TableName": "orders", "Key": {"pk": {"S": ""}, "sk": {"N": "1"}}}}]));
+    assert!(empty.1.starts_with("One or more parameter values are not valid."), "{}", empty.1);
+    let later = write(json!([
+        {"Delete": {"TableName": "nowhere", "Key": key(1)}},
+        {"Delete": {"TableName": "orders", "Key": key(1), "ConditionExpression": "attribute_exists("}}
+    ]));
+    assert!(later.1.starts_with("Invalid ConditionExpression: Syntax error"), "{}", later.1);
     Ok(())
 }
 

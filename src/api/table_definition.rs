@@ -195,7 +195,7 @@ impl KeyNames {
             }
             if names.all().any(|other| *other == name) {
                 return Err(Error::validation(
-                    "Both the Hash Key and the Range Key element in the KeySchema have the same name",
+                    "Invalid KeySchema: Both the Hash Key and the Range Key element in the KeySchema have the same name",
                 ));
             }
             if is_partition && (!names.sort.is_empty() || at == 1 && !several) {

@@ -132,7 +132,7 @@ fn every_rule_has_its_message() {
         ),
         (
             json!({"KeySchema": key(&[("pk", "HASH"), ("pk", "RANGE")])}),
-            "Both the Hash Key and the Range Key element in the KeySchema have the same name".to_owned(),
+            "Invalid KeySchema: Both the Hash Key and the Range Key element in the KeySchema have the same name".to_owned(),
         ),
         (
             json!({"AttributeDefinitions": attributes(&["pk"])}),
