@@ -124,10 +124,7 @@ fn an_update_answers_what_return_values_asks_for() -> Outcome {
             }),
         )
     };
-    assert_eq!(
-        update("UPDATED_OLD")?,
-        json!({"Attributes": {"total": {"N": "10"}, "day": {"S": "day-8"}}})
-    );
+    assert_eq!(update("UPDATED_OLD")?, json!({"Attributes": {"total": {"N": "10"}, "day": {"S": "day-8"}}}));
     assert_eq!(update("UPDATED_NEW")?, json!({"Attributes": {"total": {"N": "12"}}}));
     assert_eq!(update("ALL_OLD")?["Attributes"]["total"], json!({"N": "12"}));
     assert_eq!(update("ALL_NEW")?["Attributes"]["total"], json!({"N": "14"}));
@@ -266,9 +263,13 @@ fn indexes_are_queried_with_what_they_project() -> Outcome {
         world.invalid("Query", &by_owner(&json!({"ConsistentRead": true}))),
         "Consistent reads are not supported on global secondary indexes"
     );
-    assert!(world.invalid("Query", &by_owner(&json!({"Select": "ALL_ATTRIBUTES"}))).ends_with("projection type is not ALL"));
     assert!(
-        world.invalid("Query", &by_owner(&json!({"ProjectionExpression": "note"}))).ends_with("does not project [note]")
+        world.invalid("Query", &by_owner(&json!({"Select": "ALL_ATTRIBUTES"}))).ends_with("projection type is not ALL")
+    );
+    assert!(
+        world
+            .invalid("Query", &by_owner(&json!({"ProjectionExpression": "note"})))
+            .ends_with("does not project [note]")
     );
     let by_day = world.call(
         "Query",
@@ -342,12 +343,16 @@ fn batches_write_and_read_across_tables() -> Outcome {
     );
     let reads = json!({"RequestItems": {"orders": {"Keys": [key(1), key(2), key(9)], "ProjectionExpression": "sk"}}});
     let answer = world.call("BatchGetItem", &reads)?;
-    assert_eq!(answer, json!({
-        "Responses": {"orders": [{"sk": {"N": "1"}}, {"sk": {"N": "2"}}]}, "UnprocessedKeys": {}
-    }));
+    assert_eq!(
+        answer,
+        json!({
+            "Responses": {"orders": [{"sk": {"N": "1"}}, {"sk": {"N": "2"}}]}, "UnprocessedKeys": {}
+        })
+    );
     let twice = json!({"RequestItems": {"orders": {"Keys": [key(1), key(1)]}}});
     assert_eq!(world.invalid("BatchGetItem", &twice), "Provided list of item keys contains duplicates");
-    let twice = json!({"RequestItems": {"orders": [{"PutRequest": {"Item": order(1)}}, {"DeleteRequest": {"Key": key(1)}}]}});
+    let twice =
+        json!({"RequestItems": {"orders": [{"PutRequest": {"Item": order(1)}}, {"DeleteRequest": {"Key": key(1)}}]}});
     assert_eq!(world.invalid("BatchWriteItem", &twice), "Provided list of item keys contains duplicates");
     let many: Vec<Value> = (0..26).map(|number| json!({"DeleteRequest": {"Key": key(number)}})).collect();
     let message = world.invalid("BatchWriteItem", &json!({"RequestItems": {"orders": many}}));
@@ -369,15 +374,14 @@ fn batches_write_and_read_across_tables() -> Outcome {
 #[test]
 fn a_batch_of_the_largest_items_is_written_and_read_back_in_two_answers() -> Outcome {
     let world = orders()?;
-    let large = |number: i64| {
-        json!({"pk": {"S": "large"}, "sk": {"N": number.to_string()}, "data": {"S": "x".repeat(400 * 1024 - 40)}})
-    };
+    let large = |number: i64| json!({"pk": {"S": "large"}, "sk": {"N": number.to_string()}, "data": {"S": "x".repeat(400 * 1024 - 40)}});
     for batch in 0..2 {
         let writes: Vec<Value> =
             (0..25).map(|number| json!({"PutRequest": {"Item": large(batch * 25 + number)}})).collect();
         world.call("BatchWriteItem", &json!({"RequestItems": {"orders": writes}}))?;
     }
-    let keys: Vec<Value> = (0..50).map(|number: i64| json!({"pk": {"S": "large"}, "sk": {"N": number.to_string()}})).collect();
+    let keys: Vec<Value> =
+        (0..50).map(|number: i64| json!({"pk": {"S": "large"}, "sk": {"N": number.to_string()}})).collect();
     let first = world.call("BatchGetItem", &json!({"RequestItems": {"orders": {"Keys": keys}}}))?;
     let got = first["Responses"]["orders"].as_array().map(Vec::len).unwrap_or_default();
     let left = first["UnprocessedKeys"]["orders"]["Keys"].as_array().map(Vec::len).unwrap_or_default();
@@ -444,11 +448,15 @@ fn transactions_that_break_a_rule_have_their_messages() -> Outcome {
         invalid("Transaction request cannot include multiple operations on one item")
     );
     assert_eq!(
-        write(json!([{"Delete": {"TableName": "orders", "Key": key(1)}, "Put": {"TableName": "orders", "Item": order(1)}}])),
+        write(
+            json!([{"Delete": {"TableName": "orders", "Key": key(1)}, "Put": {"TableName": "orders", "Item": order(1)}}])
+        ),
         invalid("TransactItems can only contain one of Check, Put, Update or Delete")
     );
     let many: Vec<Value> = (0..101).map(delete).collect();
-    assert!(write(json!(many)).1.contains("'transactItems' failed to satisfy constraint: Member must have length less"));
+    assert!(
+        write(json!(many)).1.contains("'transactItems' failed to satisfy constraint: Member must have length less")
+    );
     let check = write(json!([{"ConditionCheck": {"TableName": "orders", "Key": key(1)}}]));
     assert!(check.1.contains("'transactItems.1.member.conditionCheck.conditionExpression'"), "{}", check.1);
     let wrong_key = write(json!([delete(1), {"Delete": {"TableName": "orders", "Key": {"pk": {"S": "a"}}}}]));
@@ -456,7 +464,8 @@ fn transactions_that_break_a_rule_have_their_messages() -> Outcome {
         wrong_key,
         (
             "TransactionCanceledException".to_owned(),
-            "Transaction cancelled, please refer cancellation reasons for specific reasons [None, ValidationError]".to_owned()
+            "Transaction cancelled, please refer cancellation reasons for specific reasons [None, ValidationError]"
+                .to_owned()
         )
     );
     let empty = write(json!([{"Delete": {"TableName": "orders", "Key": {"pk": {"S": ""}, "sk": {"N": "1"}}}}]));

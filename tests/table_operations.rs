@@ -73,7 +73,11 @@ fn tables_are_listed_page_by_page() -> Outcome {
     assert_eq!(first, json!({"TableNames": ["one", "three"], "LastEvaluatedTableName": "three"}));
     let rest = world.call("ListTables", &json!({"ExclusiveStartTableName": "three"}))?;
     assert_eq!(rest, json!({"TableNames": ["two"]}));
-    assert!(world.invalid("ListTables", &json!({"Limit": 101})).ends_with("Member must have value less than or equal to 100"));
+    assert!(
+        world
+            .invalid("ListTables", &json!({"Limit": 101}))
+            .ends_with("Member must have value less than or equal to 100")
+    );
     Ok(())
 }
 
@@ -82,7 +86,9 @@ fn a_protected_table_is_not_deleted() -> Outcome {
     let world = world()?;
     create(&world, "orders", &json!({"DeletionProtectionEnabled": true}))?;
     let delete = json!({"TableName": "orders"});
-    assert!(world.invalid("DeleteTable", &delete).starts_with("Resource cannot be deleted as it is currently protected"));
+    assert!(
+        world.invalid("DeleteTable", &delete).starts_with("Resource cannot be deleted as it is currently protected")
+    );
     world.call("UpdateTable", &json!({"TableName": "orders", "DeletionProtectionEnabled": false}))?;
     let deleted = world.call("DeleteTable", &delete)?;
     assert_eq!(deleted["TableDescription"]["TableStatus"], "DELETING");
@@ -244,7 +250,8 @@ fn streams_are_listed_and_paged() -> Outcome {
     let shard = "shardId-00000000000000000000-deadbeef";
     let request = json!({"StreamArn": arns[0], "ShardId": shard, "ShardIteratorType": "LATEST"});
     assert_eq!(world.failure("GetShardIterator", &request).0, "ResourceNotFoundException");
-    let missing = json!({"StreamArn": "arn:aws:dynamodb:eu-west-1:000000000000:table/orders/stream/2020-01-01T00:00:00.000"});
+    let missing =
+        json!({"StreamArn": "arn:aws:dynamodb:eu-west-1:000000000000:table/orders/stream/2020-01-01T00:00:00.000"});
     assert_eq!(world.failure("DescribeStream", &missing).0, "ResourceNotFoundException");
     Ok(())
 }

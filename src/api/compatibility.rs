@@ -36,10 +36,7 @@ const DIFFERENCES: &[(&str, &str)] = &[
         "Consumed capacity is reported by DynamoDB's rules and never throttled. Provisioned throughput is kept and shown. \
          Attributes that a local index does not hold are fetched without being charged.",
     ),
-    (
-        "Batches",
-        "`BatchWriteItem` leaves nothing unprocessed. `BatchGetItem` does when its answer reaches 16 MB.",
-    ),
+    ("Batches", "`BatchWriteItem` leaves nothing unprocessed. `BatchGetItem` does when its answer reaches 16 MB."),
     (
         "Statistics",
         "`ItemCount`, `TableSizeBytes` and those of indexes are exact at every moment; DynamoDB refreshes them every six \
@@ -147,7 +144,11 @@ mod tests {
         if std::env::var_os("FDYNO_WRITE_DOCS").is_some() {
             std::fs::write(PAGE, markdown())?;
         }
-        assert_eq!(std::fs::read_to_string(PAGE)?, markdown(), "run `FDYNO_WRITE_DOCS=1 cargo test the_committed_page`");
+        assert_eq!(
+            std::fs::read_to_string(PAGE)?,
+            markdown(),
+            "run `FDYNO_WRITE_DOCS=1 cargo test the_committed_page`"
+        );
         Ok(())
     }
 
@@ -167,7 +168,8 @@ mod tests {
             if operation.status() == Status::Absent {
                 continue;
             }
-            let names = || operation.parameters().iter().map(|parameter| parameter.name).filter(|name| !name.contains('.'));
+            let names =
+                || operation.parameters().iter().map(|parameter| parameter.name).filter(|name| !name.contains('.'));
             assert_eq!(names().collect::<BTreeSet<_>>(), members, "{name}");
             assert_eq!(names().count(), members.len(), "{name}");
         }

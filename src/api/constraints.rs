@@ -131,7 +131,13 @@ impl Constraints {
     }
 
     /// The values of a map are collections of one to `most` members.
-    pub fn value_sizes(&mut self, path: &str, shown: &dyn Display, mut sizes: impl Iterator<Item = usize>, most: usize) {
+    pub fn value_sizes(
+        &mut self,
+        path: &str,
+        shown: &dyn Display,
+        mut sizes: impl Iterator<Item = usize>,
+        most: usize,
+    ) {
         if sizes.any(|size| size == 0 || size > most) {
             let rule = format_args!(
                 "Map value must satisfy constraint: [Member must have length less than or equal to {most}, Member must \
@@ -321,7 +327,9 @@ mod tests {
                  Member must have length greater than or equal to 1",
             ),
             (
-                message(|c| assert!(c.table("tableName", &Some("arn:aws:dynamodb:us-east-1:1:table/x".to_owned())).is_some())),
+                message(|c| {
+                    assert!(c.table("tableName", &Some("arn:aws:dynamodb:us-east-1:1:table/x".to_owned())).is_some())
+                }),
                 "",
             ),
             (

@@ -42,7 +42,8 @@ impl World {
             .ok_or_else(|| Error::UnknownOperation(name.to_owned()))?;
         let request = api::json::request(operation, request.to_string().as_bytes())?;
         let response = now(api::dispatch(&self.store, &self.realm, request))?;
-        serde_json::from_slice(&api::json::response(&response)).map_err(|error| Error::InternalServerError(error.to_string()))
+        serde_json::from_slice(&api::json::response(&response))
+            .map_err(|error| Error::InternalServerError(error.to_string()))
     }
 
     /// The code and message of the error that an operation must end in.

@@ -10,7 +10,8 @@ fn realm() -> Realm {
 }
 
 fn definition_of(request: &Value) -> Result<TableDefinition, Error> {
-    let input: Input = serde_json::from_value(request.clone()).map_err(|error| Error::Serialization(error.to_string()))?;
+    let input: Input =
+        serde_json::from_value(request.clone()).map_err(|error| Error::Serialization(error.to_string()))?;
     define(&realm(), &input).map(|(_, definition)| definition)
 }
 

@@ -58,7 +58,8 @@ pub fn parse(body: &[u8]) -> Result<Node<'_>, Error> {
     if levels(body) > MAX_LEVELS {
         return Err(Error::Serialization(format!("The request body is nested more than {MAX_LEVELS} levels deep")));
     }
-    serde_json::from_slice(body).map_err(|error| Error::Serialization(format!("The request body is not valid JSON: {error}")))
+    serde_json::from_slice(body)
+        .map_err(|error| Error::Serialization(format!("The request body is not valid JSON: {error}")))
 }
 
 /// How deep the brackets of a JSON text nest. Of a text that is no JSON any number.
@@ -172,7 +173,10 @@ impl Node<'_> {
     fn integer(&self) -> Result<i64, Fault> {
         match self {
             Self::Integer(value) => Ok(*value),
-            #[expect(clippy::cast_possible_truncation, reason = "whole and within 53 bits, which the guard has checked")]
+            #[expect(
+                clippy::cast_possible_truncation,
+                reason = "whole and within 53 bits, which the guard has checked"
+            )]
             Self::Float(value) if value.fract() == 0.0 && value.abs() < 9e15 => Ok(*value as i64),
             other => Err(other.instead_of("Integer")),
         }
@@ -244,12 +248,12 @@ impl<'de> Deserializer<'de> for Node<'de> {
 
     fn deserialize_byte_buf<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
         match self {
-            Self::Text(text) if text.len() % 4 != 0 => Err(Fault(format!(
-                "Base64 encoded length is expected a multiple of 4 bytes but found: {}",
-                text.len()
-            ))),
+            Self::Text(text) if text.len() % 4 != 0 => {
+                Err(Fault(format!("Base64 encoded length is expected a multiple of 4 bytes but found: {}", text.len())))
+            }
             Self::Text(text) => {
-                let bytes = STANDARD.decode(text.as_bytes()).map_err(|error| Fault(format!("Invalid base64: {error}")))?;
+                let bytes =
+                    STANDARD.decode(text.as_bytes()).map_err(|error| Fault(format!("Invalid base64: {error}")))?;
                 visitor.visit_byte_buf(bytes)
             }
             other => Err(other.instead_of("ByteBuffer")),

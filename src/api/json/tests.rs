@@ -8,7 +8,11 @@ use crate::item::{AttributeValue, Number};
 /// A request with every kind of member, for each operation that is implemented.
 const REQUESTS: &[(&str, &str, &str)] = &[
     ("dynamodb", "BatchGetItem", r#"{"RequestItems":{"t":{"Keys":[{"a":{"S":"x"}}],"ConsistentRead":true}}}"#),
-    ("dynamodb", "BatchWriteItem", r#"{"RequestItems":{"t":[{"PutRequest":{"Item":{"a":{"S":"x"}}}},{"DeleteRequest":{"Key":{"a":{"S":"y"}}}}]}}"#),
+    (
+        "dynamodb",
+        "BatchWriteItem",
+        r#"{"RequestItems":{"t":[{"PutRequest":{"Item":{"a":{"S":"x"}}}},{"DeleteRequest":{"Key":{"a":{"S":"y"}}}}]}}"#,
+    ),
     (
         "dynamodb",
         "CreateTable",
@@ -18,18 +22,42 @@ const REQUESTS: &[(&str, &str, &str)] = &[
     ("dynamodb", "DeleteItem", r#"{"TableName":"t","Key":{"a":{"S":"x"}},"Expected":{"b":{"Exists":false}}}"#),
     ("dynamodb", "DeleteTable", r#"{"TableName":"t"}"#),
     ("dynamodb", "DescribeTable", r#"{"TableName":"t"}"#),
-    ("dynamodb", "GetItem", r#"{"TableName":"t","Key":{"a":{"B":"AAEC"}},"ConsistentRead":false,"AttributesToGet":["a"]}"#),
+    (
+        "dynamodb",
+        "GetItem",
+        r#"{"TableName":"t","Key":{"a":{"B":"AAEC"}},"ConsistentRead":false,"AttributesToGet":["a"]}"#,
+    ),
     ("dynamodb", "ListTables", r#"{"Limit":5}"#),
     ("dynamodb", "PutItem", r#"{"TableName":"t","Item":{"a":{"L":[{"M":{}},{"NULL":true},{"NS":["1","2"]}]}}}"#),
-    ("dynamodb", "Query", r#"{"TableName":"t","KeyConditions":{"a":{"ComparisonOperator":"EQ","AttributeValueList":[{"S":"x"}]}},"ScanIndexForward":false}"#),
+    (
+        "dynamodb",
+        "Query",
+        r#"{"TableName":"t","KeyConditions":{"a":{"ComparisonOperator":"EQ","AttributeValueList":[{"S":"x"}]}},"ScanIndexForward":false}"#,
+    ),
     ("dynamodb", "Scan", r#"{"TableName":"t","Segment":0,"TotalSegments":4,"ExclusiveStartKey":{"a":{"S":"x"}}}"#),
     ("dynamodb", "TransactGetItems", r#"{"TransactItems":[{"Get":{"TableName":"t","Key":{"a":{"S":"x"}}}}]}"#),
-    ("dynamodb", "TransactWriteItems", r#"{"TransactItems":[{"Delete":{"TableName":"t","Key":{"a":{"S":"x"}}}}],"ClientRequestToken":"x"}"#),
-    ("dynamodb", "UpdateItem", r##"{"TableName":"t","Key":{"a":{"S":"x"}},"UpdateExpression":"SET #b = :b","ExpressionAttributeNames":{"#b":"b"},"ExpressionAttributeValues":{":b":{"BOOL":true}}}"##),
-    ("dynamodb", "UpdateTable", r#"{"TableName":"t","GlobalSecondaryIndexUpdates":[{"Delete":{"IndexName":"idx"}}],"StreamSpecification":{"StreamEnabled":false}}"#),
+    (
+        "dynamodb",
+        "TransactWriteItems",
+        r#"{"TransactItems":[{"Delete":{"TableName":"t","Key":{"a":{"S":"x"}}}}],"ClientRequestToken":"x"}"#,
+    ),
+    (
+        "dynamodb",
+        "UpdateItem",
+        r##"{"TableName":"t","Key":{"a":{"S":"x"}},"UpdateExpression":"SET #b = :b","ExpressionAttributeNames":{"#b":"b"},"ExpressionAttributeValues":{":b":{"BOOL":true}}}"##,
+    ),
+    (
+        "dynamodb",
+        "UpdateTable",
+        r#"{"TableName":"t","GlobalSecondaryIndexUpdates":[{"Delete":{"IndexName":"idx"}}],"StreamSpecification":{"StreamEnabled":false}}"#,
+    ),
     ("dynamodbstreams", "DescribeStream", r#"{"StreamArn":"a","ShardFilter":{"Type":"CHILD_SHARDS","ShardId":"s"}}"#),
     ("dynamodbstreams", "GetRecords", r#"{"ShardIterator":"x","Limit":10}"#),
-    ("dynamodbstreams", "GetShardIterator", r#"{"StreamArn":"a","ShardId":"s","ShardIteratorType":"AT_TIMESTAMP","Timestamp":1700000000.5}"#),
+    (
+        "dynamodbstreams",
+        "GetShardIterator",
+        r#"{"StreamArn":"a","ShardId":"s","ShardIteratorType":"AT_TIMESTAMP","Timestamp":1700000000.5}"#,
+    ),
     ("dynamodbstreams", "ListStreams", r#"{"TableName":"ttt"}"#),
 ];
 
@@ -64,7 +92,10 @@ fn wrong_types_are_serialization_errors_in_dynamodbs_words() {
         (r#"{"ConsistentRead":1}"#, "NUMBER_VALUE cannot be converted to Boolean"),
         (r#"{"ExclusiveStartKey":"x"}"#, "Unexpected value type in payload"),
         (r#"{"AttributesToGet":"x"}"#, "Unexpected field type"),
-        (r#"{"ExclusiveStartKey":{"a":{"B":"AAE"}}}"#, "Base64 encoded length is expected a multiple of 4 bytes but found: 3"),
+        (
+            r#"{"ExclusiveStartKey":{"a":{"B":"AAE"}}}"#,
+            "Base64 encoded length is expected a multiple of 4 bytes but found: 3",
+        ),
         (r#"{"Frobnicate":"x"}"#, "Unknown parameter: Frobnicate"),
     ];
     for (body, message) in table {
@@ -115,8 +146,9 @@ fn bodies_of_any_depth_are_errors_and_not_overflows() -> Result<(), Box<dyn std:
 
 #[test]
 fn answers_have_base64_blobs_and_leave_out_what_is_absent() {
-    let item: Item =
-        [("a".into(), AttributeValue::B(vec![0, 1, 2])), ("n".into(), AttributeValue::N(Number::from(5)))].into_iter().collect();
+    let item: Item = [("a".into(), AttributeValue::B(vec![0, 1, 2])), ("n".into(), AttributeValue::N(Number::from(5)))]
+        .into_iter()
+        .collect();
     let answer = Response::GetItem(get_item::Output { item: Some(item), consumed_capacity: None });
     assert_eq!(String::from_utf8_lossy(&response(&answer)), r#"{"Item":{"a":{"B":"AAEC"},"n":{"N":"5"}}}"#);
     let nothing = Response::GetItem(get_item::Output::default());
@@ -135,7 +167,8 @@ fn every_error_has_a_type_a_message_and_its_members() {
         text(&Error::ConditionalCheckFailed { item: Some(Box::new(item.clone())) }),
         r#"{"__type":"com.amazonaws.dynamodb.v20120810#ConditionalCheckFailedException","message":"The conditional request failed","Item":{"a":{"S":"x"}}}"#
     );
-    let reason = |code, message: Option<&str>, item| CancellationReason { code, message: message.map(str::to_owned), item };
+    let reason =
+        |code, message: Option<&str>, item| CancellationReason { code, message: message.map(str::to_owned), item };
     assert_eq!(
         text(&Error::TransactionCanceled {
             reasons: vec![

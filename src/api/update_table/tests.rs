@@ -22,7 +22,8 @@ fn message(table: &Table, request: &Value) -> String {
 
 fn with_attributes() -> Table {
     let table = table();
-    let attribute_definitions = table.key.attributes().chain(table.indexes.iter().flat_map(|index| index.key.attributes()));
+    let attribute_definitions =
+        table.key.attributes().chain(table.indexes.iter().flat_map(|index| index.key.attributes()));
     Table { attribute_definitions: attribute_definitions.cloned().collect(), ..table.clone() }
 }
 
@@ -34,10 +35,8 @@ fn a_request_must_ask_for_something() {
 #[test]
 fn a_stream_is_opened_once_and_closed_once() {
     let closed = table();
-    let open = Table {
-        stream: Some(TableStream { view: StreamViewType::NewImage, label: "2026".to_owned() }),
-        ..table()
-    };
+    let open =
+        Table { stream: Some(TableStream { view: StreamViewType::NewImage, label: "2026".to_owned() }), ..table() };
     let enable = json!({"StreamSpecification": {"StreamEnabled": true, "StreamViewType": "KEYS_ONLY"}});
     let disable = json!({"StreamSpecification": {"StreamEnabled": false}});
     assert_eq!(changes_of(&closed, &enable), Ok(vec![TableChange::EnableStream(StreamViewType::KeysOnly)]));
@@ -97,11 +96,8 @@ fn index_updates_that_cannot_be_are_refused() {
 #[test]
 fn billing_changes_bring_their_throughput() {
     let on_demand = table();
-    let provisioned = Table {
-        billing_mode: BillingMode::Provisioned,
-        throughput: Some(Throughput { read: 5, write: 5 }),
-        ..table()
-    };
+    let provisioned =
+        Table { billing_mode: BillingMode::Provisioned, throughput: Some(Throughput { read: 5, write: 5 }), ..table() };
     let five = json!({"ReadCapacityUnits": 5, "WriteCapacityUnits": 5});
     assert_eq!(
         changes_of(&on_demand, &json!({"BillingMode": "PROVISIONED", "ProvisionedThroughput": five})),
