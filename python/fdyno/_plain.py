@@ -58,10 +58,10 @@ class Handler:
         return answer(chosen, model, params, context)
 
     def before_endpoint_resolution(self, builtins: Any, model: Any, context: dict[str, Any], **_: Any) -> None:
-        # An account's own endpoint would be looked up with credentials that may be missing or expired.
-        if "AWS::Auth::AccountId" not in builtins or context.get("is_presign_request"):
+        if context.get("is_presign_request"):
             return
-        if self._chosen(model, context).database is not None:
+        # An account's own endpoint would be looked up with credentials that may be missing or expired.
+        if self._chosen(model, context).database is not None and "AWS::Auth::AccountId" in builtins:
             builtins["AWS::Auth::AccountId"] = None
 
     def _chosen(self, model: Any, context: dict[str, Any]) -> Chosen:
