@@ -56,21 +56,17 @@ def upgraded(cls: type) -> type:
 
 def _headers(operation_model: Any) -> dict[str, str]:
     metadata = operation_model.metadata
-    return {
-        "X-Amz-Target": f"{metadata['targetPrefix']}.{operation_model.name}",
-        "Content-Type": f"application/x-amz-json-{metadata['jsonVersion']}",
-    }
+    return {"X-Amz-Target": f"{metadata['targetPrefix']}.{operation_model.name}"}
 
 
 class _UnserialisedRequest(dict):  # type: ignore[type-arg]
     """A request dict that is serialised only if somebody looks into it; then the plain route answers what they left.
 
-    The headers that follow from the operation are there at once: botocore itself looks at them.
+    The target is among the headers at once: botocore itself looks at these, at each of them more than once.
     """
 
-    def __init__(self, headers: dict[str, str], context: Any, serialise: Any) -> None:
-        super().__init__(headers=headers, context=context)
-        self._serialise = serialise
+    #: Serialises the whole request; `None` once that is done.
+    _serialise: Any = None
 
     def _fill(self) -> None:
         if self._serialise is not None:
@@ -94,14 +90,29 @@ class _UnserialisedRequest(dict):  # type: ignore[type-arg]
 class FastClient:
     """Put in front of `BaseClient` in the classes of DynamoDB and DynamoDB Streams clients."""
 
+    def _make_api_call(self, operation_name: str, api_params: Any) -> Any:
+        if state.stack and enabled and not state.attached:
+            activation = state.current()
+            if activation is not None and activation.passthrough is None:
+                # It will be answered: nobody will see a user agent.
+                bare = _hook.bare_make_api_call()
+                if bare is not None:
+                    return bare(self, operation_name, api_params)
+        return super()._make_api_call(operation_name, api_params)  # type: ignore[misc]
+
     def _emit_api_params(self, api_params: Any, operation_model: Any, context: Any) -> Any:
         if (state.stack or state.attached) and enabled and not context.get("is_presign_request"):
-            if _hook.CAPTURED not in self.__dict__:
+            own = self.__dict__
+            if _hook.CAPTURED not in own:
                 _hook.capture(self)
-            meta: Any = self.meta  # type: ignore[attr-defined]
-            region = meta.region_name or DEFAULT_REGION
-            service = operation_model.service_model.service_name
-            context[CONTEXT_KEY] = Chosen(state.choose(self, service, operation_model.name, region))
+            model = operation_model.service_model
+            region = context.get("client_region") or DEFAULT_REGION
+            chosen = Chosen(state.choose(self, model.service_name, operation_model.name, region))
+            context[CONTEXT_KEY] = chosen
+            if chosen.database is not None and not own[_hook.CAPTURED].parameters_matter(
+                model.service_id.hyphenize(), operation_model
+            ):
+                return api_params
         return super()._emit_api_params(  # type: ignore[misc]
             api_params=api_params, operation_model=operation_model, context=context
         )
@@ -136,13 +147,11 @@ class FastClient:
             if operation is not None:
                 chosen.request = operation.prepare(api_params)
                 if chosen.request is not None:
-                    return _UnserialisedRequest(
-                        known_headers.copy(),
-                        context,
-                        lambda: convert(
-                            api_params, operation_model, endpoint_url, context, headers, set_user_agent_header
-                        ),
+                    request = _UnserialisedRequest(headers=known_headers.copy(), context=context)
+                    request._serialise = lambda: convert(
+                        api_params, operation_model, endpoint_url, context, headers, set_user_agent_header
                     )
+                    return request
             # Refused: botocore goes its whole way, so that whatever it has to say is said in its own order.
             resolve = super()._resolve_endpoint_ruleset  # type: ignore[misc]
             endpoint_url, headers, _ = resolve(operation_model, api_params, context)

@@ -13,6 +13,7 @@ from weakref import ref
 
 from . import _answers
 from ._activation import DEFAULT_REGION, state
+from ._listeners import Listeners
 from ._operations import bare
 
 if TYPE_CHECKING:
@@ -42,12 +43,24 @@ class Handler:
         self._client = ref(client)
         self._asynchronous = asynchronous
 
-    def register(self, events: Any) -> None:
+    def register(self, events: Any, service_id: str) -> Listeners:
         # Last among the handlers of the most general event, hence after every other: Stubber and mocks come first.
         events.register_last("before-call", self.before_call, unique_id="fdyno-before-call")
+        # Where nobody listens to the general event, the call may be answered before botocore's own handlers of it.
+        events.register_last(
+            f"before-call.{service_id}", self.before_general_calls, unique_id="fdyno-before-general-calls"
+        )
         events.register_last(
             "before-endpoint-resolution", self.before_endpoint_resolution, unique_id="fdyno-before-endpoint-resolution"
         )
+        self._listeners = Listeners(events, frozenset({self.before_call}))
+        return self._listeners
+
+    def before_general_calls(self, model: Any, params: Any, context: dict[str, Any], **_: Any) -> Any:
+        chosen = context.get(CONTEXT_KEY)
+        if chosen is None or chosen.request is None or self._listeners.any_call_matters():
+            return None
+        return answer(chosen, model, params, context)
 
     def before_call(self, model: Any, params: Any, context: dict[str, Any], **_: Any) -> Any:
         chosen = self._chosen(model, context)
