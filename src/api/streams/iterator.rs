@@ -62,7 +62,7 @@ impl Iterator {
         let age = now.millis().saturating_sub(iterator.issued.millis());
         if age > LIFETIME_MILLIS {
             return Err(Error::ExpiredIterator(format!(
-                "it was issued {} seconds ago, and iterators are valid for {} seconds",
+                "Iterator expired. The iterator was issued {} seconds ago, and is valid for {} seconds",
                 age / 1000,
                 LIFETIME_MILLIS / 1000
             )));

@@ -63,10 +63,10 @@ fn the_deepest_legal_expressions_work_on_a_small_stack() {
         let nested = format!("{}a = :n{}", "NOT (a = :n AND ".repeat(200), ")".repeat(200));
         let condition = condition(&nested).unwrap();
         assert!(condition.matches(None));
-        let path = vec!["a"; 32].join(".");
+        let path = vec!["a"; 31].join(".");
         let update = update(&format!("SET {path} = :n")).unwrap();
         let mut value = v(1);
-        for _ in 0..32 {
+        for _ in 0..31 {
             value = map(&[("a", value)]);
         }
         let whole = item(&[("whole", value)]);

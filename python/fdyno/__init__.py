@@ -1,0 +1,61 @@
+"""DynamoDB with an honest change stream, inside your Python process.
+
+    import boto3, fdyno
+
+    with fdyno.local() as db:
+        boto3.resource("dynamodb").create_table(...)
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from . import _hook
+from ._activation import Activation, Call, state
+from ._changes import ABSENT, Change, Changes, Difference
+from ._client import Client
+from ._database import Database, connect
+from ._fdyno import Clock, InternalError, __version__
+from ._local import local
+from ._tables import Table, Tables
+
+__all__ = [
+    "ABSENT",
+    "Activation",
+    "Call",
+    "Change",
+    "Changes",
+    "Client",
+    "Clock",
+    "Database",
+    "Difference",
+    "InternalError",
+    "Table",
+    "Tables",
+    "__version__",
+    "connect",
+    "current",
+    "exempt",
+    "local",
+    "unexempt",
+]
+
+
+def current() -> Database | None:
+    """The database that this context's DynamoDB calls go to, or `None`."""
+    activation = state.current()
+    return None if activation is None else activation.database
+
+
+def exempt(target: Any) -> None:
+    """Lets one client, resource or session go out, whatever is activated."""
+    _hook.install()
+    state.attached[_hook.target_of(target)] = None
+
+
+def unexempt(target: Any) -> None:
+    """Undoes `exempt`."""
+    state.attached.pop(_hook.target_of(target), None)
+
+
+_hook.install()

@@ -1,0 +1,140 @@
+"""`Database` and `connect`: what a person holds."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Awaitable
+from typing import Any
+
+from . import _errors, _fdyno, _hook
+from ._activation import DEFAULT_REGION, Activation, Passthrough, state
+from ._changes import Changes
+from ._client import Client, operations_of, snake_case
+from ._tables import Table, Tables
+
+#: The account that tables belong to unless another is asked for.
+DEFAULT_ACCOUNT = "000000000000"
+
+
+class Database:
+    """A DynamoDB inside this process.
+
+    `activate` makes every boto3 client of the process use it, `attach` a single client, resource or session;
+    `client` calls it without boto3. Make one with `fdyno.connect()` or `fdyno.local()`.
+    """
+
+    def __init__(self, core: _fdyno.Core) -> None:
+        self._core = core
+        self._activations: list[Activation] = []
+
+    @property
+    def clock(self) -> _fdyno.Clock:
+        """This database's time: ``db.clock.advance(hours=25)``."""
+        return self._core.clock
+
+    @property
+    def account(self) -> str:
+        """The account id in its ARNs."""
+        return self._core.account
+
+    def fork(self) -> Database:
+        """A copy-on-write twin: the same content now, no common future. Takes the same time for any size."""
+        return Database(self._core.fork())
+
+    def activate(self, *, passthrough: Passthrough | None = None) -> Activation:
+        """Answers all DynamoDB calls of this process from now on, until `deactivate`.
+
+        `passthrough` is asked about every call (an `fdyno.Call`); those it says yes to go out as if fdyno were not
+        there. The value returned may be used as a context manager, which ends this activation.
+        """
+        _hook.install()
+        self._activations = [activation for activation in self._activations if activation.database is not None]
+        activation = state.begin(self, passthrough)
+        self._activations.append(activation)
+        return activation
+
+    def deactivate(self) -> None:
+        """Ends the latest activation of this database; does nothing when there is none."""
+        while self._activations:
+            activation = self._activations.pop()
+            if activation.database is not None:
+                activation.end()
+                return
+
+    def attach(self, target: Any) -> None:
+        """Lets one boto3 or aiobotocore client, resource or session use this database, whatever is activated."""
+        _hook.install()
+        state.attached[_hook.target_of(target)] = self
+
+    def detach(self, target: Any) -> None:
+        """Undoes `attach`."""
+        state.attached.pop(_hook.target_of(target), None)
+
+    def client(self, service_name: str = "dynamodb", region_name: str = DEFAULT_REGION) -> Client:
+        """A light client of ``"dynamodb"`` or ``"dynamodbstreams"``: boto3's method names, without botocore's cost."""
+        return Client(self, service_name, region_name)
+
+    def execute_async(
+        self, service_name: str, operation: str, parameters: dict[str, Any], region_name: str = DEFAULT_REGION
+    ) -> Awaitable[dict[str, Any]]:
+        """One call for asyncio: ``await db.execute_async("dynamodb", "GetItem", {...})``."""
+        native = operations_of(service_name)[snake_case(operation)]
+        outcome = self._core.call_async(native, parameters, region_name)
+        return _finish(outcome, native.name)
+
+    def changes(
+        self, table: str, *, stream_arn: str | None = None, region_name: str = DEFAULT_REGION
+    ) -> Changes:
+        """The changes of a table's newest stream (or of `stream_arn`), oldest first."""
+        return Changes(self, table, region_name, stream_arn)
+
+    def table(self, name: str, *, region_name: str = DEFAULT_REGION) -> Table:
+        """A view of one table that iterates its items and shows itself in a notebook."""
+        return Table(self, name, region_name)
+
+    def tables(self, *, region_name: str = DEFAULT_REGION) -> Tables:
+        """The tables of a region."""
+        return Tables(self, region_name)
+
+    def info(self) -> dict[str, Any]:
+        """What this database is, and how much work it has done."""
+        return self._core.info()
+
+    def __repr__(self) -> str:
+        return f"<fdyno.Database {self.info()['engine']}>"
+
+    def _repr_html_(self) -> str:
+        return self.tables()._repr_html_()
+
+
+async def _finish(outcome: Any, operation: str) -> dict[str, Any]:
+    status, parsed = outcome if isinstance(outcome, tuple) else await outcome
+    if status >= 300:
+        _errors.raise_for(parsed, operation)
+    answer: dict[str, Any] = parsed
+    return answer
+
+
+def connect(url: str = "memory:", *, account: str = DEFAULT_ACCOUNT) -> Database:
+    """Opens a database. ``"memory:"`` is a new, empty one that lives as long as it is referred to."""
+    scheme, colon, _ = url.partition(":")
+    if url == "memory:":
+        return Database(_fdyno.Core.memory(account))
+    if colon and scheme in ("file", "fdb"):
+        what = {"file": "databases in a directory", "fdb": "FoundationDB clusters"}[scheme]
+        raise NotImplementedError(f"{url!r}: {what} are not in this version of fdyno; it has 'memory:'")
+    raise ValueError(f"{url!r} is no database url: use 'memory:'")
+
+
+def _after_fork_in_child() -> None:
+    state.after_fork_in_child()
+    _hook.after_fork_in_child()
+    _fdyno._after_fork_in_child()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=_fdyno._before_fork,
+        after_in_parent=_fdyno._after_fork_in_parent,
+        after_in_child=_after_fork_in_child,
+    )

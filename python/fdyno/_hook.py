@@ -1,0 +1,124 @@
+"""Puts fdyno into botocore, once per process, and takes DynamoDB clients in.
+
+New client classes get the fast route through botocore's own event ``creating-client-class``. Clients and sessions that
+exist already are reached where every call passes, `BaseClient._make_api_call`: with a database active, a client's first
+call registers its handler and turns on the fast route. So no client has to be found, and none is kept alive. Other services' clients
+are looked at and left alone; with nothing active a call costs a glance at two empty containers.
+"""
+
+from __future__ import annotations
+
+import functools
+import sys
+import threading
+from typing import Any, Callable
+
+from botocore.client import BaseClient
+from botocore.handlers import BUILTIN_HANDLERS
+
+from . import _creation
+from ._activation import state
+from ._operations import SERVICES
+from ._plain import Handler
+
+#: Set in the `__dict__` of a client whose handler is registered.
+CAPTURED = "_fdyno_captured"
+
+#: Set on our wrappers, and copied along by well-behaved wrappers around them.
+_MARK = "_fdyno_wrapper"
+
+_lock = threading.Lock()
+
+
+def install() -> None:
+    """Makes sure that fdyno sees every DynamoDB call. Cheap when it does already."""
+    with _lock:
+        handlers = [handler for _, handler, *_ in BUILTIN_HANDLERS]
+        if _creating_client_class not in handlers:
+            for service in ("dynamodb", "dynamodb-streams"):
+                BUILTIN_HANDLERS.append((f"creating-client-class.{service}", _creating_client_class))
+        _wrap(BaseClient, "_make_api_call", _capturing)
+        _creation.wrap_sessions(_wrap)
+        _install_aiobotocore()
+
+
+def _install_aiobotocore() -> None:
+    client, session = sys.modules.get("aiobotocore.client"), sys.modules.get("aiobotocore.session")
+    if client is not None and hasattr(client, "AioBaseClient"):
+        _wrap(client.AioBaseClient, "_make_api_call", _capturing)
+    if session is not None and hasattr(session, "AioSession"):
+        _creation.wrap_async_sessions(_wrap, session.AioSession)
+
+
+def _wrap(cls: Any, name: str, wrapper: Callable[[Any], Any]) -> None:
+    # Anew whenever it is missing: somebody may have put back what was there before us.
+    original = cls.__dict__.get(name)
+    if original is not None and getattr(original, _MARK, None) is not True:
+        wrapped = functools.wraps(original)(wrapper(original))
+        setattr(wrapped, _MARK, True)
+        setattr(cls, name, wrapped)
+
+
+def _capturing(original: Any) -> Any:
+    def _make_api_call(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if (state.stack or state.attached) and CAPTURED not in self.__dict__:
+            capture(self)
+        return original(self, *args, **kwargs)
+
+    return _make_api_call
+
+
+def _is_asynchronous(cls: type) -> bool:
+    return any(base.__name__ == "AioBaseClient" for base in cls.__mro__)
+
+
+def _creating_client_class(base_classes: list[type], **_: Any) -> None:
+    from . import _fast
+
+    if any(_is_asynchronous(base) for base in base_classes):
+        with _lock:
+            _install_aiobotocore()  # It was imported after the installation.
+    elif _fast.usable() and _fast.FastClient not in base_classes:
+        base_classes.insert(0, _fast.FastClient)
+
+
+def capture(client: Any) -> None:
+    """Registers the handler of a DynamoDB or DynamoDB Streams client, and gives it the fast route."""
+    if client.meta.service_model.service_name not in SERVICES:
+        return
+    from . import _fast
+
+    cls = type(client)
+    with _lock:
+        if CAPTURED in client.__dict__:
+            return
+        asynchronous = _is_asynchronous(cls)
+        Handler(client, asynchronous).register(client.meta.events)
+        if not asynchronous and not issubclass(cls, _fast.FastClient) and _fast.usable():
+            client.__class__ = _fast.upgraded(cls)
+        client.__dict__[CAPTURED] = True
+
+
+def target_of(target: Any) -> Any:
+    """What stands for a client, resource or session in the table of attachments."""
+    import botocore.session
+
+    client = getattr(getattr(target, "meta", None), "client", None)
+    if isinstance(client, BaseClient):
+        target = client
+    if isinstance(target, BaseClient):
+        service = target.meta.service_model.service_name
+        if service not in SERVICES:
+            raise ValueError(f"a client of {service} cannot be attached: fdyno answers {' and '.join(sorted(SERVICES))}")
+        return target
+    session = getattr(target, "_session", target)
+    if isinstance(session, botocore.session.Session):
+        # Every client of a session, early or late, holds this one object.
+        return session._get_internal_component("exceptions_factory")
+    raise TypeError(f"expected a client, a resource or a session, not {type(target).__name__}")
+
+
+def after_fork_in_child() -> None:
+    """Another thread of the parent may have held the lock."""
+    global _lock
+    _lock = threading.Lock()

@@ -1,0 +1,117 @@
+"""`local`: a fresh database for a block, a function or a test class."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import unittest
+from types import TracebackType
+from typing import Any, Callable, TypeVar, overload
+
+from ._activation import Activation, Passthrough
+from ._database import DEFAULT_ACCOUNT, Database, connect
+
+Decorated = TypeVar("Decorated", bound=Callable[..., Any])
+
+
+class Local:
+    """What `local()` returns: a context manager, synchronous or asynchronous, and a decorator."""
+
+    def __init__(self, passthrough: Passthrough | None, account: str) -> None:
+        self._passthrough = passthrough
+        self._account = account
+        self._activation: Activation | None = None
+
+    def __enter__(self) -> Database:
+        if self._activation is not None:
+            raise RuntimeError("this fdyno.local() is entered already: call fdyno.local() for each block")
+        database = connect(account=self._account)
+        self._activation = database.activate(passthrough=self._passthrough)
+        return database
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        activation, self._activation = self._activation, None
+        if activation is not None:
+            activation.end()
+
+    async def __aenter__(self) -> Database:
+        return self.__enter__()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.__exit__(kind, error, traceback)
+
+    def _again(self) -> Local:
+        return Local(self._passthrough, self._account)
+
+    def __call__(self, decorated: Decorated) -> Decorated:
+        """A fresh database for each call of a function, or for each test of a class."""
+        if inspect.isclass(decorated):
+            return self._decorate_class(decorated)
+        return self._decorate_function(decorated)
+
+    def _decorate_class(self, cls: Any) -> Any:
+        if issubclass(cls, unittest.TestCase):
+            # Around setUp and tearDown as well.
+            original = cls.run
+
+            def run(test: Any, result: Any = None) -> Any:
+                with self._again():
+                    return original(test, result)
+
+            cls.run = run  # type: ignore[method-assign]
+            return cls
+        for name, member in list(vars(cls).items()):
+            if name.startswith("test") and inspect.isfunction(member):
+                setattr(cls, name, self._decorate_function(member))
+        return cls
+
+    def _decorate_function(self, function: Any) -> Any:
+        if inspect.iscoroutinefunction(function):
+
+            @functools.wraps(function)
+            async def coroutine(*args: Any, **kwargs: Any) -> Any:
+                with self._again():
+                    return await function(*args, **kwargs)
+
+            return coroutine
+        if inspect.isasyncgenfunction(function):
+            raise TypeError("fdyno.local() does not decorate asynchronous generators: use 'async with' inside")
+        if inspect.isgeneratorfunction(function):
+
+            @functools.wraps(function)
+            def generator(*args: Any, **kwargs: Any) -> Any:
+                with self._again():
+                    return (yield from function(*args, **kwargs))
+
+            return generator
+
+        @functools.wraps(function)
+        def call(*args: Any, **kwargs: Any) -> Any:
+            with self._again():
+                return function(*args, **kwargs)
+
+        return call
+
+
+@overload
+def local(decorated: Decorated, /) -> Decorated: ...
+
+
+@overload
+def local(*, passthrough: Passthrough | None = None, account: str = DEFAULT_ACCOUNT) -> Local: ...
+
+
+def local(
+    decorated: Any = None, /, *, passthrough: Passthrough | None = None, account: str = DEFAULT_ACCOUNT
+) -> Any:
+    """A fresh in-memory database that every boto3 client of this process uses meanwhile.
+
+    ``with fdyno.local() as db:``, ``async with``, or a decorator: ``@fdyno.local`` or ``@fdyno.local()`` on functions,
+    coroutine functions and test classes. Nests, and overlaps in threads and tasks: each sees its own.
+    """
+    manager = Local(passthrough, account)
+    return manager if decorated is None else manager(decorated)

@@ -1,0 +1,215 @@
+//! The JSON boundary: every operation's request is read, hostile bodies are errors, answers and errors are written.
+
+use super::*;
+use crate::api::get_item;
+use crate::error::CancellationReason;
+use crate::item::{AttributeValue, Number};
+
+/// A request with every kind of member, for each operation that is implemented.
+const REQUESTS: &[(&str, &str, &str)] = &[
+    ("dynamodb", "BatchGetItem", r#"{"RequestItems":{"t":{"Keys":[{"a":{"S":"x"}}],"ConsistentRead":true}}}"#),
+    ("dynamodb", "BatchWriteItem", r#"{"RequestItems":{"t":[{"PutRequest":{"Item":{"a":{"S":"x"}}}},{"DeleteRequest":{"Key":{"a":{"S":"y"}}}}]}}"#),
+    (
+        "dynamodb",
+        "CreateTable",
+        r#"{"TableName":"t","AttributeDefinitions":[{"AttributeName":"a","AttributeType":"S"}],"KeySchema":[{"AttributeName":"a","KeyType":"HASH"}],
+            "ProvisionedThroughput":{"ReadCapacityUnits":1,"WriteCapacityUnits":1},"SSESpecification":{"Enabled":true},"Tags":[{"Key":"k","Value":"v"}]}"#,
+    ),
+    ("dynamodb", "DeleteItem", r#"{"TableName":"t","Key":{"a":{"S":"x"}},"Expected":{"b":{"Exists":false}}}"#),
+    ("dynamodb", "DeleteTable", r#"{"TableName":"t"}"#),
+    ("dynamodb", "DescribeTable", r#"{"TableName":"t"}"#),
+    ("dynamodb", "GetItem", r#"{"TableName":"t","Key":{"a":{"B":"AAEC"}},"ConsistentRead":false,"AttributesToGet":["a"]}"#),
+    ("dynamodb", "ListTables", r#"{"Limit":5}"#),
+    ("dynamodb", "PutItem", r#"{"TableName":"t","Item":{"a":{"L":[{"M":{}},{"NULL":true},{"NS":["1","2"]}]}}}"#),
+    ("dynamodb", "Query", r#"{"TableName":"t","KeyConditions":{"a":{"ComparisonOperator":"EQ","AttributeValueList":[{"S":"x"}]}},"ScanIndexForward":false}"#),
+    ("dynamodb", "Scan", r#"{"TableName":"t","Segment":0,"TotalSegments":4,"ExclusiveStartKey":{"a":{"S":"x"}}}"#),
+    ("dynamodb", "TransactGetItems", r#"{"TransactItems":[{"Get":{"TableName":"t","Key":{"a":{"S":"x"}}}}]}"#),
+    ("dynamodb", "TransactWriteItems", r#"{"TransactItems":[{"Delete":{"TableName":"t","Key":{"a":{"S":"x"}}}}],"ClientRequestToken":"x"}"#),
+    ("dynamodb", "UpdateItem", r##"{"TableName":"t","Key":{"a":{"S":"x"}},"UpdateExpression":"SET #b = :b","ExpressionAttributeNames":{"#b":"b"},"ExpressionAttributeValues":{":b":{"BOOL":true}}}"##),
+    ("dynamodb", "UpdateTable", r#"{"TableName":"t","GlobalSecondaryIndexUpdates":[{"Delete":{"IndexName":"idx"}}],"StreamSpecification":{"StreamEnabled":false}}"#),
+    ("dynamodbstreams", "DescribeStream", r#"{"StreamArn":"a","ShardFilter":{"Type":"CHILD_SHARDS","ShardId":"s"}}"#),
+    ("dynamodbstreams", "GetRecords", r#"{"ShardIterator":"x","Limit":10}"#),
+    ("dynamodbstreams", "GetShardIterator", r#"{"StreamArn":"a","ShardId":"s","ShardIteratorType":"AT_TIMESTAMP","Timestamp":1700000000.5}"#),
+    ("dynamodbstreams", "ListStreams", r#"{"TableName":"ttt"}"#),
+];
+
+fn read(service: &str, name: &str, body: &str) -> Result<Request, Error> {
+    let operation = Operation::find(service, name).ok_or_else(|| Error::UnknownOperation(name.to_owned()))?;
+    request(operation, body.as_bytes())
+}
+
+#[test]
+fn the_request_of_every_operation_is_read() {
+    for (service, name, body) in REQUESTS {
+        match read(service, name, body) {
+            Ok(request) => assert_eq!(request.operation().name(), *name),
+            Err(error) => unreachable!("{name}: {error}"),
+        }
+    }
+    let done = Operation::all().iter().filter(|operation| operation.status() != crate::api::Status::Absent);
+    for operation in done {
+        assert!(REQUESTS.iter().any(|(_, name, _)| *name == operation.name()), "{}", operation.name());
+    }
+}
+
+#[test]
+fn wrong_types_are_serialization_errors_in_dynamodbs_words() {
+    let table = [
+        (r#"{"TableName":5}"#, "NUMBER_VALUE cannot be converted to String"),
+        (r#"{"TableName":true}"#, "TRUE_VALUE cannot be converted to String"),
+        (r#"{"TableName":[]}"#, "Unrecognized collection type class java.lang.String"),
+        (r#"{"TableName":{}}"#, "Start of structure or map found where not expected"),
+        (r#"{"Limit":"5"}"#, "STRING_VALUE cannot be converted to Integer"),
+        (r#"{"ConsistentRead":"yes"}"#, "Unexpected token received from parser"),
+        (r#"{"ConsistentRead":1}"#, "NUMBER_VALUE cannot be converted to Boolean"),
+        (r#"{"ExclusiveStartKey":"x"}"#, "Unexpected value type in payload"),
+        (r#"{"AttributesToGet":"x"}"#, "Unexpected field type"),
+        (r#"{"ExclusiveStartKey":{"a":{"B":"AAE"}}}"#, "Base64 encoded length is expected a multiple of 4 bytes but found: 3"),
+        (r#"{"Frobnicate":"x"}"#, "Unknown parameter: Frobnicate"),
+    ];
+    for (body, message) in table {
+        let error = read("dynamodb", "Scan", body).err();
+        assert_eq!(error, Some(Error::Serialization(message.to_owned())), "{body}");
+    }
+}
+
+#[test]
+fn what_is_no_json_is_a_serialization_error() {
+    for body in ["{", "[]", "5", "{\"TableName\":\"\\ud800\"}", "{\"a\"}", "\u{0}"] {
+        let error = read("dynamodb", "Scan", body).err();
+        assert_eq!(error.map(|error| error.shape().code), Some("SerializationException"), "{body}");
+    }
+    assert!(request(Operation::Scan, &[0xff, 0xfe]).is_err());
+    assert!(request(Operation::ListTables, b" ").is_ok());
+}
+
+#[test]
+fn a_null_member_counts_as_absent() {
+    assert!(read("dynamodb", "ListTables", r#"{"Limit":null,"ExclusiveStartTableName":null}"#).is_ok());
+}
+
+#[test]
+fn bodies_of_any_depth_are_errors_and_not_overflows() -> Result<(), Box<dyn std::error::Error>> {
+    let run = || {
+        let levels = 100_000;
+        let lists = format!("{}{}", "[".repeat(levels), "]".repeat(levels));
+        let maps = format!("{}1{}", r#"{"M":{"a":"#.repeat(levels), "}}".repeat(levels));
+        for body in [
+            format!(r#"{{"TableName":{lists}}}"#),
+            format!(r#"{{"Item":{{"a":{maps}}}}}"#),
+            format!(r#"{{"Frobnicate":{lists}}}"#),
+            "[".repeat(levels),
+        ] {
+            assert!(request(Operation::PutItem, body.as_bytes()).is_err());
+        }
+        // The deepest that the parser lets through.
+        let deep = format!("{}1{}", r#"{"M":{"a":"#.repeat(60), "}}".repeat(60));
+        assert!(request(Operation::PutItem, format!(r#"{{"Item":{{"a":{deep}}}}}"#).as_bytes()).is_ok());
+    };
+    let thread = std::thread::Builder::new().stack_size(256 * 1024).spawn(run)?;
+    assert!(thread.join().is_ok());
+    Ok(())
+}
+
+#[test]
+fn answers_have_base64_blobs_and_leave_out_what_is_absent() {
+    let item: Item =
+        [("a".into(), AttributeValue::B(vec![0, 1, 2])), ("n".into(), AttributeValue::N(Number::from(5)))].into_iter().collect();
+    let answer = Response::GetItem(get_item::Output { item: Some(item), consumed_capacity: None });
+    assert_eq!(String::from_utf8_lossy(&response(&answer)), r#"{"Item":{"a":{"B":"AAEC"},"n":{"N":"5"}}}"#);
+    let nothing = Response::GetItem(get_item::Output::default());
+    assert_eq!(response(&nothing), b"{}");
+}
+
+#[test]
+fn every_error_has_a_type_a_message_and_its_members() {
+    let item: Item = [("a".into(), AttributeValue::S("x".to_owned()))].into_iter().collect();
+    let text = |error_to_write: &Error| String::from_utf8_lossy(&error(error_to_write)).into_owned();
+    assert_eq!(
+        text(&Error::validation("no")),
+        r#"{"__type":"com.amazon.coral.validate#ValidationException","message":"no"}"#
+    );
+    assert_eq!(
+        text(&Error::ConditionalCheckFailed { item: Some(Box::new(item.clone())) }),
+        r#"{"__type":"com.amazonaws.dynamodb.v20120810#ConditionalCheckFailedException","message":"The conditional request failed","Item":{"a":{"S":"x"}}}"#
+    );
+    let reason = |code, message: Option<&str>, item| CancellationReason { code, message: message.map(str::to_owned), item };
+    assert_eq!(
+        text(&Error::TransactionCanceled {
+            reasons: vec![
+                reason("None", None, None),
+                reason("ConditionalCheckFailed", Some("The conditional request failed"), Some(item)),
+            ]
+        }),
+        concat!(
+            r#"{"__type":"com.amazonaws.dynamodb.v20120810#TransactionCanceledException","#,
+            r#""Message":"Transaction cancelled, please refer cancellation reasons for specific reasons [None, ConditionalCheckFailed]","#,
+            r#""CancellationReasons":[{"Code":"None"},{"Code":"ConditionalCheckFailed","Message":"The conditional request failed","Item":{"a":{"S":"x"}}}]}"#
+        )
+    );
+}
+
+/// One value of every variant; the match makes a new variant fail to compile until it is here.
+fn every_error() -> Vec<(Error, &'static str, u16)> {
+    let text = || "text".to_owned();
+    let all = vec![
+        (Error::Validation(text()), "ValidationException", 400),
+        (Error::Serialization(text()), "SerializationException", 400),
+        (Error::ResourceNotFound(text()), "ResourceNotFoundException", 400),
+        (Error::TableNotFound(text()), "TableNotFoundException", 400),
+        (Error::ResourceInUse(text()), "ResourceInUseException", 400),
+        (Error::TableInUse(text()), "TableInUseException", 400),
+        (Error::LimitExceeded(text()), "LimitExceededException", 400),
+        (Error::ConditionalCheckFailed { item: None }, "ConditionalCheckFailedException", 400),
+        (Error::TransactionCanceled { reasons: Vec::new() }, "TransactionCanceledException", 400),
+        (Error::TransactionConflict, "TransactionConflictException", 400),
+        (Error::IdempotentParameterMismatch, "IdempotentParameterMismatchException", 400),
+        (Error::ItemCollectionSizeLimitExceeded(text()), "ItemCollectionSizeLimitExceededException", 400),
+        (Error::ProvisionedThroughputExceeded(text()), "ProvisionedThroughputExceededException", 400),
+        (Error::Throttling(text()), "ThrottlingException", 400),
+        (Error::ExpiredIterator(text()), "ExpiredIteratorException", 400),
+        (Error::TrimmedDataAccess(text()), "TrimmedDataAccessException", 400),
+        (Error::UnknownOperation(text()), "UnknownOperationException", 400),
+        (Error::AccessDenied(text()), "AccessDeniedException", 400),
+        (Error::InternalServerError(text()), "InternalServerError", 500),
+        (Error::Storage(crate::kv::Error::Conflict), "InternalServerError", 500),
+        (Error::SchemaChanged, "InternalServerError", 500),
+    ];
+    for (error, ..) in &all {
+        match error {
+            Error::Validation(_)
+            | Error::Serialization(_)
+            | Error::ResourceNotFound(_)
+            | Error::TableNotFound(_)
+            | Error::ResourceInUse(_)
+            | Error::TableInUse(_)
+            | Error::LimitExceeded(_)
+            | Error::ConditionalCheckFailed { .. }
+            | Error::TransactionCanceled { .. }
+            | Error::TransactionConflict
+            | Error::IdempotentParameterMismatch
+            | Error::ItemCollectionSizeLimitExceeded(_)
+            | Error::ProvisionedThroughputExceeded(_)
+            | Error::Throttling(_)
+            | Error::ExpiredIterator(_)
+            | Error::TrimmedDataAccess(_)
+            | Error::UnknownOperation(_)
+            | Error::AccessDenied(_)
+            | Error::InternalServerError(_)
+            | Error::Storage(_)
+            | Error::SchemaChanged => {}
+        }
+    }
+    all
+}
+
+#[test]
+fn every_error_variant_has_its_code_and_status() {
+    for (value, code, status) in every_error() {
+        let shape = value.shape();
+        assert_eq!((shape.code, shape.status), (code, status));
+        assert!(shape.qualified().ends_with(&format!("#{code}")));
+        assert!(!value.to_string().is_empty());
+        assert!(String::from_utf8_lossy(&error(&value)).contains(code));
+    }
+}

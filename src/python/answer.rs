@@ -1,0 +1,75 @@
+//! Answers as botocore's parser gives them: a status, and a fresh dict with members or error, and metadata.
+
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyString};
+use serde::Serialize;
+
+use super::dispatch::{Outcome, Reasons};
+use super::ser::{into_dict, to_python};
+use crate::clock::Clock;
+use crate::error::Error;
+
+const REQUEST_ID_LENGTH: usize = 52;
+
+/// A request id of the form AWS gives: 52 digits and capital letters.
+fn request_id(clock: &Clock) -> String {
+    const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHIJKLMNOPQRSTUV";
+    const PER_WORD: usize = 12;
+    let mut id = String::with_capacity(REQUEST_ID_LENGTH);
+    while id.len() < REQUEST_ID_LENGTH {
+        let mut bits = clock.random_u64();
+        for _ in 0..PER_WORD.min(REQUEST_ID_LENGTH - id.len()) {
+            id.push(char::from(ALPHABET.get((bits % 32) as usize).copied().unwrap_or(b'0')));
+            bits /= 32;
+        }
+    }
+    id
+}
+
+/// `(status, parsed)` of an operation's outcome.
+pub fn to_answer<'py>(py: Python<'py>, clock: &Clock, outcome: &Outcome) -> PyResult<(u16, Bound<'py, PyDict>)> {
+    let (status, parsed) = match outcome {
+        Ok(response) => (200, into_dict(py, response)?),
+        Err(error) => (error.shape().status, error_members(py, error)?),
+    };
+    parsed.set_item(intern!(py, "ResponseMetadata"), metadata(py, status, &request_id(clock))?)?;
+    Ok((status, parsed))
+}
+
+fn metadata<'py>(py: Python<'py>, status: u16, id: &str) -> PyResult<Bound<'py, PyDict>> {
+    let id = PyString::new(py, id);
+    let headers = PyDict::new(py);
+    headers.set_item(intern!(py, "server"), intern!(py, "fdyno"))?;
+    headers.set_item(intern!(py, "content-type"), intern!(py, "application/x-amz-json-1.0"))?;
+    headers.set_item(intern!(py, "x-amzn-requestid"), &id)?;
+    let metadata = PyDict::new(py);
+    metadata.set_item(intern!(py, "RequestId"), id)?;
+    metadata.set_item(intern!(py, "HTTPStatusCode"), status)?;
+    metadata.set_item(intern!(py, "HTTPHeaders"), headers)?;
+    metadata.set_item(intern!(py, "RetryAttempts"), 0)?;
+    Ok(metadata)
+}
+
+/// `Error`, and the members that some errors carry. The modeled `message` is added where the model is known.
+fn error_members<'py>(py: Python<'py>, error: &Error) -> PyResult<Bound<'py, PyDict>> {
+    #[derive(Serialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Summary<'a> {
+        message: &'a str,
+        code: &'a str,
+    }
+    let (message, code) = (error.to_string(), error.shape().code);
+    let parsed = PyDict::new(py);
+    parsed.set_item(intern!(py, "Error"), to_python(py, &Summary { message: &message, code })?)?;
+    match error {
+        Error::ConditionalCheckFailed { item: Some(item) } => {
+            parsed.set_item(intern!(py, "Item"), to_python(py, &**item)?)?;
+        }
+        Error::TransactionCanceled { reasons } => {
+            parsed.set_item(intern!(py, "CancellationReasons"), to_python(py, &Reasons(reasons))?)?;
+        }
+        _ => {}
+    }
+    Ok(parsed)
+}

@@ -1,0 +1,94 @@
+//! A database's clock as Python moves it.
+
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::PyDelta;
+
+use super::dispatch::Store;
+use super::wait::settle;
+use crate::clock::Timestamp;
+
+/// The time of one database: record times, time to live, trimming and iterator expiry follow it.
+#[pyclass(frozen, module = "fdyno._fdyno")]
+pub struct Clock {
+    store: Store,
+}
+
+impl Clock {
+    pub const fn new(store: Store) -> Self {
+        Self { store }
+    }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "a cast saturates: the far end of time")]
+fn millis(seconds: f64) -> i64 {
+    (seconds * 1000.0).round() as i64
+}
+
+fn seconds_of(delta: &Bound<'_, PyDelta>) -> PyResult<f64> {
+    delta.call_method0(intern!(delta.py(), "total_seconds"))?.extract()
+}
+
+#[pymethods]
+impl Clock {
+    /// The time it shows, as an aware datetime in UTC.
+    fn now<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let datetime = py.import(intern!(py, "datetime"))?;
+        let utc = datetime.getattr(intern!(py, "timezone"))?.getattr(intern!(py, "utc"))?;
+        #[expect(clippy::cast_precision_loss, reason = "milliseconds fit 53 bits for 285,000 years")]
+        let seconds = self.store.clock().now().millis() as f64 / 1000.0;
+        datetime.getattr(intern!(py, "datetime"))?.call_method1(intern!(py, "fromtimestamp"), (seconds, utc))
+    }
+
+    /// Moves the clock on, and returns when everything that fell due meanwhile is done.
+    #[pyo3(signature = (delta = None, *, days = 0.0, hours = 0.0, minutes = 0.0, seconds = 0.0))]
+    fn advance(
+        &self,
+        py: Python<'_>,
+        delta: Option<&Bound<'_, PyDelta>>,
+        days: f64,
+        hours: f64,
+        minutes: f64,
+        seconds: f64,
+    ) -> PyResult<()> {
+        let given = delta.map(seconds_of).transpose()?.unwrap_or_default();
+        let total = given + days * 86_400.0 + hours * 3_600.0 + minutes * 60.0 + seconds;
+        self.store.clock().advance(millis(total));
+        self.catch_up(py)
+    }
+
+    /// Shows `moment` from now on; goes on running from there unless frozen.
+    fn travel_to(&self, py: Python<'_>, moment: &Bound<'_, PyAny>) -> PyResult<()> {
+        let seconds: f64 = moment.call_method0(intern!(py, "timestamp"))?.extract()?;
+        self.store.clock().travel_to(Timestamp(millis(seconds)));
+        self.catch_up(py)
+    }
+
+    /// Stops the clock at the time it shows.
+    fn freeze(&self) {
+        self.store.clock().freeze();
+    }
+
+    /// Runs again with the machine's time.
+    fn resume(&self, py: Python<'_>) -> PyResult<()> {
+        self.store.clock().resume_system_time();
+        self.catch_up(py)
+    }
+
+    #[getter]
+    fn frozen(&self) -> bool {
+        self.store.clock().is_frozen()
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let state = if self.frozen() { ", frozen" } else { "" };
+        Ok(format!("<Clock {}{state}>", self.now(py)?))
+    }
+}
+
+impl Clock {
+    fn catch_up(&self, py: Python<'_>) -> PyResult<()> {
+        let store = self.store.clone();
+        settle(py, async move { super::dispatch::catch_up(&store).await })?.map_err(super::core::failed)
+    }
+}

@@ -1,0 +1,127 @@
+//! One database as Python holds it: the native half of `fdyno.Database`.
+
+use std::sync::Arc;
+
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+
+use super::answer::to_answer;
+use super::clock::Clock;
+use super::dispatch::{self, Outcome, Store};
+use super::errors::{InternalError, guarded};
+use super::operation::{Operation, Request};
+use super::wait::{settle, settle_or_await};
+use crate::error::Error;
+
+/// The exception for an error outside any operation: opening or forking a database.
+pub fn failed(error: Error) -> PyErr {
+    InternalError::new_err(error.to_string())
+}
+
+/// A database, and the account its tables belong to.
+#[pyclass(frozen, module = "fdyno._fdyno")]
+pub struct Core {
+    store: Store,
+    account: Arc<str>,
+}
+
+impl Core {
+    /// The work of one request, owning all it needs.
+    fn run(&self, request: Result<dispatch::Request, Error>, region: &str) -> impl Future<Output = Outcome> + Send + use<> {
+        let (store, realm) = (self.store.clone(), dispatch::realm(&self.account, region));
+        async move { dispatch::dispatch(&store, &realm, request?).await }
+    }
+
+    fn finish(&self, py: Python<'_>, outcome: &Outcome) -> PyResult<Py<PyAny>> {
+        let (status, parsed) = to_answer(py, self.store.clock(), outcome)?;
+        Ok((status, parsed).into_pyobject(py)?.into_any().unbind())
+    }
+
+    fn answer_now(&self, py: Python<'_>, request: Result<dispatch::Request, Error>, region: &str) -> PyResult<Py<PyAny>> {
+        guarded(|| {
+            let outcome = settle(py, self.run(request, region))?;
+            self.finish(py, &outcome)
+        })
+    }
+}
+
+#[pymethods]
+impl Core {
+    /// A new, empty database in memory.
+    #[staticmethod]
+    fn memory(py: Python<'_>, account: &str) -> PyResult<Self> {
+        let store = guarded(|| settle(py, dispatch::open_memory()))?.map_err(failed)?;
+        Ok(Self { store, account: account.into() })
+    }
+
+    /// A copy-on-write twin, with a clock of its own that shows the same time.
+    fn fork(&self, py: Python<'_>) -> PyResult<Self> {
+        let store = self.store.clone();
+        let twin = guarded(|| settle(py, async move { store.fork().await }))?.map_err(failed)?;
+        Ok(Self { store: twin, account: Arc::clone(&self.account) })
+    }
+
+    #[getter]
+    fn clock(&self) -> Clock {
+        Clock::new(self.store.clone())
+    }
+
+    #[getter]
+    fn account(&self) -> &str {
+        &self.account
+    }
+
+    /// What the database is and how much work it has done, for people and benchmarks.
+    // Not item-shaped, so the generic conversion serves it.
+    fn info<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        Ok(pythonize::pythonize(py, &dispatch::info(&self.store, &self.account))?)
+    }
+
+    /// `(status, parsed)` of a prepared request.
+    fn answer(&self, py: Python<'_>, request: &Request, region: &str) -> PyResult<Py<PyAny>> {
+        self.answer_now(py, Ok(request.take()?), region)
+    }
+
+    /// `(status, parsed)` of a serialised request.
+    fn answer_json(&self, py: Python<'_>, operation: &Operation, body: &Bound<'_, PyBytes>, region: &str) -> PyResult<Py<PyAny>> {
+        self.answer_now(py, dispatch::from_json(operation.get(), body.as_bytes()), region)
+    }
+
+    /// Like `answer_json`, but an awaitable of the answer if it is not there at once.
+    fn answer_json_async<'py>(
+        &self,
+        py: Python<'py>,
+        operation: &Operation,
+        body: &Bound<'py, PyBytes>,
+        region: &str,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        guarded(|| {
+            let work = self.run(dispatch::from_json(operation.get(), body.as_bytes()), region);
+            let this = Self { store: self.store.clone(), account: Arc::clone(&self.account) };
+            settle_or_await(py, work, move |py, outcome| guarded(|| this.finish(py, &outcome)))
+        })
+    }
+
+    /// `(status, parsed)` of a call given as Python objects; what is not a request is a SerializationException.
+    fn call(&self, py: Python<'_>, operation: &Operation, parameters: &Bound<'_, PyAny>, region: &str) -> PyResult<Py<PyAny>> {
+        let request = guarded(|| Ok(dispatch::from_python(operation.get(), parameters)))?;
+        let request = request.map_err(|rejected| Error::Serialization(rejected.to_string()));
+        self.answer_now(py, request, region)
+    }
+
+    /// Like `call`, but an awaitable of the answer if it is not there at once.
+    fn call_async<'py>(
+        &self,
+        py: Python<'py>,
+        operation: &Operation,
+        parameters: &Bound<'py, PyAny>,
+        region: &str,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        guarded(|| {
+            let request = dispatch::from_python(operation.get(), parameters);
+            let request = request.map_err(|rejected| Error::Serialization(rejected.to_string()));
+            let this = Self { store: self.store.clone(), account: Arc::clone(&self.account) };
+            settle_or_await(py, self.run(request, region), move |py, outcome| guarded(|| this.finish(py, &outcome)))
+        })
+    }
+}

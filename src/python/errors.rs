@@ -1,0 +1,28 @@
+//! Exceptions of the boundary itself, and the net that catches panics before they reach Python.
+//!
+//! Errors of operations are no exceptions here: they are answers with a status (see `answer`), which botocore or the
+//! light client raises in its own way.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use pyo3::create_exception;
+use pyo3::exceptions::PyRuntimeError;
+use pyo3::prelude::*;
+
+create_exception!(fdyno, InternalError, PyRuntimeError, "A defect of fdyno itself. The database stays usable.");
+
+/// Runs `body`; a panic becomes an `InternalError`, which unlike pyo3's own PanicException is an `Exception`.
+pub fn guarded<T>(body: impl FnOnce() -> PyResult<T>) -> PyResult<T> {
+    catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|payload| Err(from_panic(&*payload)))
+}
+
+/// The exception that stands for a panic.
+pub fn from_panic(payload: &(dyn Any + Send)) -> PyErr {
+    let text = payload
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| payload.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("a panic without a message");
+    InternalError::new_err(format!("fdyno stopped this call because of a defect of its own: {text}"))
+}

@@ -1,0 +1,74 @@
+//! How Python waits for a future of the core: polled once with the GIL released, and only if that is not enough, on a
+//! runtime, looking at signals in between so that Ctrl-C works.
+//!
+//! Futures of the memory engine are ready at the first poll, so their callers never meet a runtime. A panic in a future
+//! comes back as an `InternalError`.
+
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use pyo3::prelude::*;
+
+use super::errors::from_panic;
+use super::runtime;
+
+/// How often a waiting main thread looks for signals.
+const SIGNAL_INTERVAL: Duration = Duration::from_millis(50);
+
+/// A future whose every poll hands a panic over as an error.
+struct Guarded<F>(F);
+
+impl<F: Future + Unpin> Future for Guarded<F> {
+    type Output = PyResult<F::Output>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        match catch_unwind(AssertUnwindSafe(|| Pin::new(&mut self.0).poll(context))) {
+            Ok(poll) => poll.map(Ok),
+            Err(payload) => Poll::Ready(Err(from_panic(&*payload))),
+        }
+    }
+}
+
+fn poll_once<F: Future + Unpin>(future: &mut F) -> Poll<F::Output> {
+    Pin::new(future).poll(&mut Context::from_waker(Waker::noop()))
+}
+
+/// Waits for `future` with the GIL released; a signal's exception ends the wait and drops the future.
+pub fn settle<F>(py: Python<'_>, future: F) -> PyResult<F::Output>
+where
+    F: Future + Send,
+    F::Output: Send,
+{
+    let mut future = Guarded(pin!(future));
+    if let Poll::Ready(outcome) = py.detach(|| poll_once(&mut future)) {
+        return outcome;
+    }
+    let runtime = runtime::handle()?;
+    loop {
+        let turn = py.detach(|| runtime.block_on(async { tokio::time::timeout(SIGNAL_INTERVAL, &mut future).await }));
+        match turn {
+            Ok(outcome) => return outcome,
+            Err(_elapsed) => py.check_signals()?,
+        }
+    }
+}
+
+/// The outcome of `future`, converted by `finish`, if the first poll gives it; else an awaitable of it.
+pub fn settle_or_await<'py, F, C>(py: Python<'py>, future: F, finish: C) -> PyResult<Bound<'py, PyAny>>
+where
+    F: Future + Send + 'static,
+    F::Output: Send,
+    C: FnOnce(Python<'_>, F::Output) -> PyResult<Py<PyAny>> + Send + 'static,
+{
+    let mut future = Guarded(Box::pin(future));
+    match py.detach(|| poll_once(&mut future)) {
+        Poll::Ready(outcome) => Ok(finish(py, outcome?)?.into_bound(py)),
+        Poll::Pending => runtime::awaitable(py, async move {
+            let outcome = future.await?;
+            Python::attach(|py| finish(py, outcome))
+        }),
+    }
+}

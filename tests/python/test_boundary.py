@@ -1,0 +1,202 @@
+"""Conversion of Python objects, waiting, panics: what happens between Python and Rust."""
+
+import asyncio
+import datetime
+import io
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+
+import pytest
+from botocore.exceptions import ClientError
+from conftest import create_table
+
+import fdyno
+from fdyno import _fdyno
+
+testing = getattr(_fdyno, "testing", None)
+needs_hooks = pytest.mark.skipif(testing is None, reason="built without the feature test-hooks")
+
+
+@pytest.mark.core
+@pytest.mark.parametrize(
+    "make",
+    [lambda: b"bytes", lambda: bytearray(b"bytes"), lambda: "bytes"],
+    ids=["bytes", "bytearray", "str"],
+)
+def test_blobs_come_in_every_form_botocore_takes(client, table, make):
+    client.put_item(TableName=table, Item={"pk": {"S": "a"}, "b": {"B": make()}})
+    item = client.get_item(TableName=table, Key={"pk": {"S": "a"}})["Item"]
+    assert item["b"] == {"B": b"bytes"}
+    assert type(item["b"]["B"]) is bytes
+
+
+@pytest.mark.core
+def test_files_as_blobs_fail_as_they_do_with_botocore(client, table):
+    with pytest.raises(TypeError, match="bytes-like"):
+        client.put_item(TableName=table, Item={"pk": {"S": "a"}, "b": {"B": io.BytesIO(b"bytes")}})
+
+
+def test_the_light_client_takes_memoryviews_files_and_boto3s_binary_as_well(db):
+    from boto3.dynamodb.types import Binary
+
+    client = db.client("dynamodb")
+    create_table(client)
+    blobs = {"m": {"B": memoryview(b"m")}, "b": {"B": Binary(b"b")}, "f": {"B": io.BytesIO(b"f")}}
+    client.put_item(TableName="orders", Item={"pk": {"S": "a"}, **blobs})
+    item = client.get_item(TableName="orders", Key={"pk": {"S": "a"}})["Item"]
+    assert (item["m"], item["b"], item["f"]) == ({"B": b"m"}, {"B": b"b"}, {"B": b"f"})
+
+
+def nested(depth):
+    value = {"S": "deep"}
+    for _ in range(depth):
+        value = {"L": [value]}
+    return value
+
+
+@pytest.mark.core
+def test_lists_nest_as_deep_as_dynamodb_allows(client, table):
+    client.put_item(TableName=table, Item={"pk": {"S": "a"}, "deep": nested(31)})
+    assert client.get_item(TableName=table, Key={"pk": {"S": "a"}})["Item"]["deep"] == nested(31)
+
+
+@pytest.mark.core
+@pytest.mark.parametrize("depth", [60, 400, 100_000])
+def test_deeper_lists_are_an_error(client, table, depth):
+    with pytest.raises((ClientError, RecursionError)):
+        client.put_item(TableName=table, Item={"pk": {"S": "a"}, "deep": nested(depth)})
+    assert client.list_tables()["TableNames"] == [table]
+
+
+@pytest.mark.core
+def test_a_cyclic_list_is_an_error(client, table):
+    cycle = {"L": []}
+    cycle["L"].append(cycle)
+    with pytest.raises((ClientError, RecursionError)):
+        client.put_item(TableName=table, Item={"pk": {"S": "a"}, "cycle": cycle})
+    assert client.list_tables()["TableNames"] == [table]
+
+
+@pytest.mark.parametrize("make", [lambda: nested(100_000), lambda: nested(97)], ids=["deep", "just too deep"])
+def test_the_light_client_refuses_depth_on_a_small_stack(db, make):
+    client = db.client("dynamodb")
+    create_table(client)
+    caught = []
+
+    def run():
+        try:
+            client.put_item(TableName="orders", Item={"pk": {"S": "a"}, "deep": make()})
+        except ClientError as error:
+            caught.append(error.response["Error"]["Code"])
+
+    # Unoptimised code needs several times the stack.
+    before = threading.stack_size((1024 if getattr(testing, "UNOPTIMISED", False) else 256) * 1024)
+    try:
+        thread = threading.Thread(target=run)
+        thread.start()
+        thread.join()
+    finally:
+        threading.stack_size(before)
+    assert caught == ["SerializationException"]
+
+
+@pytest.mark.core
+def test_a_lone_surrogate_is_an_error(client, table):
+    with pytest.raises(ClientError):
+        client.put_item(TableName=table, Item={"pk": {"S": "\ud800"}})
+
+
+def test_a_file_that_fails_is_an_error_of_the_light_client(db):
+    class Broken:
+        def read(self):
+            raise OSError("the disk is gone")
+
+    client = db.client("dynamodb")
+    create_table(client)
+    with pytest.raises(ClientError, match="the disk is gone"):
+        client.put_item(TableName="orders", Item={"pk": {"S": "a"}, "b": {"B": Broken()}})
+
+
+def test_a_request_is_answered_once(db):
+    operation = _fdyno.Operation("dynamodb", "ListTables")
+    request = operation.prepare({})
+    db._core.answer(request, "us-east-1")
+    with pytest.raises(RuntimeError, match="answered before"):
+        db._core.answer(request, "us-east-1")
+
+
+def test_the_clock_moves():
+    clock = fdyno.connect().clock
+    clock.freeze()
+    start = clock.now()
+    clock.advance(hours=1, seconds=30)
+    clock.advance(datetime.timedelta(days=1))
+    assert clock.now() - start == datetime.timedelta(days=1, hours=1, seconds=30)
+    moment = datetime.datetime(2030, 1, 2, tzinfo=datetime.timezone.utc)
+    clock.travel_to(moment)
+    assert clock.now() == moment
+    assert clock.frozen
+    clock.resume()
+    assert not clock.frozen
+
+
+@needs_hooks
+@pytest.mark.parametrize("name", ["panic_in_future", "panic_at_boundary"])
+def test_a_panic_is_an_exception_and_the_database_stays_usable(db, client, name, capfd):
+    with pytest.raises(fdyno.InternalError, match="on purpose") as caught:
+        getattr(testing, name)()
+    assert isinstance(caught.value, RuntimeError)
+    assert client.list_tables()["TableNames"] == []
+
+
+@needs_hooks
+def test_waiting_releases_the_gil():
+    waiter = threading.Thread(target=testing.wait_for_release)
+    waiter.start()
+    testing.release()  # Would never run if the waiter held the GIL.
+    waiter.join(timeout=30)
+    assert not waiter.is_alive()
+
+
+@needs_hooks
+def test_asyncio_goes_on_while_a_future_waits():
+    async def main():
+        waiting = asyncio.ensure_future(testing.await_release())
+        await asyncio.sleep(0)
+        assert not waiting.done()
+        testing.release()
+        return await asyncio.wait_for(waiting, timeout=30)
+
+    assert asyncio.run(main()) is None
+
+
+def test_execute_async_answers(db):
+    async def main():
+        answer = await db.execute_async("dynamodb", "ListTables", {})
+        with pytest.raises(ClientError, match="ResourceNotFoundException"):
+            await db.execute_async("dynamodb", "DescribeTable", {"TableName": "nowhere"})
+        return answer["TableNames"]
+
+    assert asyncio.run(main()) == []
+
+
+@needs_hooks
+@pytest.mark.skipif(sys.platform == "win32", reason="signals")
+def test_control_c_ends_a_wait():
+    program = """
+        import sys, threading
+        from fdyno import _fdyno
+        try:
+            threading.Thread(target=lambda: print("waiting", flush=True)).start()
+            _fdyno.testing.wait_for_release()
+        except KeyboardInterrupt:
+            sys.exit(42)
+    """
+    process = subprocess.Popen([sys.executable, "-c", textwrap.dedent(program)], stdout=subprocess.PIPE)
+    with process:
+        process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=30) == 42

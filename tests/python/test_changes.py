@@ -1,0 +1,129 @@
+"""`db.changes()`, and how tables and changes show themselves."""
+
+import decimal
+from datetime import datetime, timezone
+
+import pytest
+from conftest import create_table
+
+import fdyno
+from fdyno import _display
+from fdyno._values import plain_item
+
+STREAM = {"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"}
+
+
+@pytest.fixture
+def written(db):
+    client = db.client()
+    create_table(client, StreamSpecification=STREAM)
+    for number in ("1", "2"):
+        client.put_item(TableName="orders", Item={"pk": {"S": "a"}, "n": {"N": number}, "tag": {"S": "<b>&"}})
+    client.delete_item(TableName="orders", Key={"pk": {"S": "a"}})
+    return db
+
+
+def test_changes_come_in_order_with_both_images(written):
+    insert, modify, remove = written.changes("orders")
+    assert [change.kind for change in (insert, modify, remove)] == ["INSERT", "MODIFY", "REMOVE"]
+    assert insert.old is None
+    assert insert.new == {"pk": "a", "n": 1, "tag": "<b>&"}
+    assert modify.diff == {"n": (1, 2)}
+    assert remove.keys == {"pk": "a"}
+    assert remove.diff["n"] == (2, fdyno.ABSENT)
+    assert insert.sequence_number < modify.sequence_number < remove.sequence_number
+    assert insert.time.tzinfo is not None
+
+
+def test_changes_can_be_iterated_again(written):
+    changes = written.changes("orders")
+    assert list(changes) == list(changes)
+
+
+def test_follow_goes_on_with_what_comes_later(written):
+    following = written.changes("orders").follow()
+    for _ in range(3):
+        next(following)
+    written.client().put_item(TableName="orders", Item={"pk": {"S": "later"}})
+    assert next(following).keys == {"pk": "later"}
+
+
+def test_a_table_without_a_stream_says_how_to_get_one(db):
+    create_table(db.client())
+    with pytest.raises(ValueError, match="StreamSpecification"):
+        db.changes("orders")
+
+
+def test_changes_become_a_data_frame(written):
+    pytest.importorskip("pandas")
+    frame = written.changes("orders").to_pandas()
+    assert list(frame.kind) == ["INSERT", "MODIFY", "REMOVE"]
+    assert list(frame["new.n"][:2]) == [1, 2]
+
+
+def test_changes_become_an_arrow_table(written):
+    pytest.importorskip("pyarrow")
+    table = written.changes("orders").to_arrow()
+    assert table.column("kind").to_pylist() == ["INSERT", "MODIFY", "REMOVE"]
+    assert table.column("old.n").to_pylist() == [None, 1, 2]
+
+
+def test_changes_show_old_and_new_side_by_side_and_escaped(written):
+    html = written.changes("orders")._repr_html_()
+    assert "&lt;b&gt;&amp;" in html
+    assert "<b>&" not in html
+    assert html.count("<tr") == 4
+    assert _display.NEW in html and _display.OLD in html
+
+
+def test_tables_show_themselves(written):
+    assert "orders" in written.tables()._repr_html_()
+    assert "orders" in written._repr_html_()
+    assert "<table" in written.table("orders")._repr_html_()
+    assert list(written.table("orders")) == []
+    assert len(written.tables()) == 1
+
+
+RECORD = {
+    "eventID": "1",
+    "eventName": "MODIFY",
+    "dynamodb": {
+        "SequenceNumber": "100",
+        "ApproximateCreationDateTime": datetime(2020, 1, 1, tzinfo=timezone.utc),
+        "Keys": {"pk": {"S": "a"}},
+        "OldImage": {"pk": {"S": "a"}, "gone": {"NULL": True}},
+        "NewImage": {"pk": {"S": "a"}, "come": {"NS": ["1", "2"]}},
+    },
+}
+
+
+def test_a_record_becomes_a_change():
+    change = fdyno.Change.from_record(RECORD)
+    assert change.diff == {"gone": (None, fdyno.ABSENT), "come": (fdyno.ABSENT, {1, 2})}
+    assert repr(change.diff["gone"].new) == "absent"
+
+
+def test_values_become_plain_python():
+    item = {
+        "s": {"S": "x"},
+        "whole": {"N": "12"},
+        "part": {"N": "1.5"},
+        "big": {"N": "12345678901234567890123456789012345678"},
+        "b": {"B": b"x"},
+        "l": {"L": [{"NULL": True}, {"BOOL": True}]},
+        "m": {"M": {"bs": {"BS": [b"x"]}}},
+    }
+    assert plain_item(item) == {
+        "s": "x",
+        "whole": 12,
+        "part": decimal.Decimal("1.5"),
+        "big": 12345678901234567890123456789012345678,
+        "b": b"x",
+        "l": [None, True],
+        "m": {"bs": {b"x"}},
+    }
+
+
+def test_html_is_escaped_and_cut():
+    assert _display.text("<script>") == "&lt;script&gt;"
+    assert len(_display.text("x" * 1000)) == _display.LONGEST

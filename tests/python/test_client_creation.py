@@ -1,0 +1,122 @@
+"""Clients without credentials or region, and other services as if fdyno were not there."""
+
+import os
+
+import boto3
+import botocore.session
+import pytest
+from botocore.awsrequest import AWSResponse
+from botocore.exceptions import NoCredentialsError, NoRegionError
+from conftest import create_table
+
+import fdyno
+
+
+class Raw:
+    def stream(self, *_args, **_kwargs):
+        yield b""
+
+
+@pytest.mark.core
+@pytest.mark.parametrize("service", ["dynamodb", "dynamodbstreams"])
+def test_neither_credentials_nor_region_are_needed(service, db):
+    client = boto3.client(service)
+    assert client.meta.region_name == "us-east-1"
+    list(client.list_tables() if service == "dynamodb" else client.list_streams())
+
+
+def test_a_configured_region_is_kept(db, monkeypatch):
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "ap-south-1")
+    assert boto3.client("dynamodb").meta.region_name == "ap-south-1"
+    assert boto3.client("dynamodb", "eu-west-1").meta.region_name == "eu-west-1"
+    assert boto3.client("dynamodb", region_name="eu-west-1").meta.region_name == "eu-west-1"
+
+
+def test_without_a_database_a_missing_region_is_an_error_as_ever():
+    with pytest.raises(NoRegionError):
+        boto3.client("dynamodb")
+
+
+def test_other_services_still_miss_their_region(db):
+    with pytest.raises(NoRegionError):
+        boto3.client("sqs")
+
+
+def test_nothing_is_put_into_the_environment():
+    before = dict(os.environ)
+    with fdyno.local():
+        boto3.client("dynamodb").list_tables()
+    assert dict(os.environ) == before
+
+
+def test_credentials_are_not_looked_for(db, monkeypatch):
+    session = botocore.session.Session()
+    monkeypatch.setattr(
+        session.get_component("credential_provider"), "load_credentials", lambda: pytest.fail("looked for credentials")
+    )
+    create_table(session.create_client("dynamodb"))
+
+
+def test_other_services_look_for_credentials_as_ever(db, monkeypatch):
+    session = botocore.session.Session()
+    looked = []
+    monkeypatch.setattr(session.get_component("credential_provider"), "load_credentials", lambda: looked.append(1))
+    client = session.create_client("sqs", region_name="eu-west-1")
+    assert looked
+    with pytest.raises(NoCredentialsError):
+        client.list_queues()
+
+
+def test_a_session_with_credentials_keeps_them(session, db):
+    client = session.create_client("dynamodb")
+    assert client._request_signer._credentials.access_key == "AKIDEXAMPLE"
+
+
+def test_credentials_found_later_are_the_real_ones(monkeypatch):
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIDLATER")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    with fdyno.local():
+        client = boto3.client("dynamodb", region_name="eu-west-1")
+        client.list_tables()
+    signed = []
+
+    def before_send(request, **_):
+        signed.append(request.headers["Authorization"])
+        return AWSResponse(request.url, 200, {}, Raw())
+
+    client.meta.events.register("before-send", before_send)
+    client.list_tables()
+    assert b"Credential=AKIDLATER/" in signed[0] if isinstance(signed[0], bytes) else "AKIDLATER" in signed[0]
+
+
+def test_a_client_made_without_credentials_reports_so_once_nothing_is_active(monkeypatch):
+    session = botocore.session.Session()
+    monkeypatch.setattr(session.get_component("credential_provider"), "load_credentials", lambda: None)
+    with fdyno.local():
+        client = session.create_client("dynamodb")
+        url = client.generate_presigned_url("list_tables")
+        assert "X-Amz-Credential=fdyno" in url
+    with pytest.raises(NoCredentialsError):
+        client.list_tables()
+
+
+def test_a_call_of_another_service_goes_out_unchanged(session, db):
+    sent = []
+
+    def before_send(request, **_):
+        sent.append((request.method, request.url))
+        return AWSResponse(request.url, 200, {"x-amz-request-id": "1"}, Raw())
+
+    client = session.create_client("s3")
+    client.meta.events.register("before-send.s3", before_send)
+    client.head_bucket(Bucket="bucket")
+    assert sent == [("HEAD", "https://bucket.s3.eu-west-1.amazonaws.com/")]
+    assert not any(name.startswith("_fdyno") for name in client.__dict__)
+    assert all("fdyno" not in base.__module__ for base in type(client).__mro__)
+
+
+def test_an_exempt_session_is_as_without_fdyno(db):
+    session = botocore.session.Session()
+    fdyno.exempt(session)
+    with pytest.raises(NoRegionError):
+        session.create_client("dynamodb")

@@ -1,0 +1,62 @@
+"""`db.client()`: boto3's names without botocore."""
+
+import botocore.exceptions
+import pytest
+from conftest import create_table
+
+import fdyno
+
+
+@pytest.mark.parametrize("service", ["dynamodb", "dynamodbstreams"])
+def test_it_has_the_method_names_of_boto3(session, service):
+    light = fdyno.connect().client(service)
+    known = set(light._operations)
+    boto = session.create_client(service, region_name="eu-west-1").meta.method_to_api_mapping
+    assert known <= set(boto)
+    assert known <= set(dir(light))
+
+
+def test_it_answers_like_boto3(db, client, table):
+    light = db.client("dynamodb", region_name="eu-west-1")
+    light.put_item(TableName=table, Item={"pk": {"S": "a"}})
+    key = {"TableName": table, "Key": {"pk": {"S": "a"}}}
+    assert light.get_item(**key)["Item"] == client.get_item(**key)["Item"]
+    assert light.get_item(**key).keys() == client.get_item(**key).keys()
+
+
+def test_its_errors_are_client_errors_of_their_code(db):
+    light = db.client()
+    with pytest.raises(light.exceptions.ResourceNotFoundException) as caught:
+        light.describe_table(TableName="nowhere")
+    assert isinstance(caught.value, botocore.exceptions.ClientError)
+    assert caught.value.response["Error"]["Code"] == "ResourceNotFoundException"
+    assert caught.value.operation_name == "DescribeTable"
+
+
+def test_it_needs_no_activation():
+    database = fdyno.connect()
+    create_table(database.client())
+    assert database.client().list_tables()["TableNames"] == ["orders"]
+
+
+def test_a_fork_goes_its_own_way():
+    database = fdyno.connect()
+    create_table(database.client(), "before")
+    twin = database.fork()
+    create_table(database.client(), "original")
+    create_table(twin.client(), "twin")
+    assert database.client().list_tables()["TableNames"] == ["before", "original"]
+    assert twin.client().list_tables()["TableNames"] == ["before", "twin"]
+
+
+def test_unknown_methods_and_services_are_errors():
+    database = fdyno.connect()
+    with pytest.raises(AttributeError, match="fly"):
+        database.client().fly()
+    with pytest.raises(ValueError, match="no service 's3'"):
+        database.client("s3")
+
+
+def test_nonsense_is_a_serialization_exception(db):
+    with pytest.raises(botocore.exceptions.ClientError, match="SerializationException"):
+        db.client().list_tables(Limit=object())
