@@ -296,7 +296,7 @@ impl Query<'_> {
             .map(|(attribute, value)| format!("{} = {}", writer.name(attribute.name), writer.value(value)))
             .collect();
         let bounded = key.sort.get(self.equal.len());
-        if let Some(attribute) = bounded {
+        if let Some(attribute) = bounded.filter(|_| !matches!(self.bound, Bound::Any)) {
             let name = writer.name(attribute.name);
             match self.bound {
                 Bound::Any => {}

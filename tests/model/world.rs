@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use fdyno::api::Operation as Api;
+use fdyno::api::{Operation as Api, json as protocol};
 use fdyno::error::Error;
 use fdyno::kv::RangeRead;
 use serde_json::{Value as Json, json};
@@ -418,16 +418,17 @@ impl World {
     }
 }
 
-/// A failed write as the model puts it.
+/// A failed write as the model puts it; items as the error's body shows them.
 fn failure(outcome: Result<Json, Error>) -> Option<Expected> {
-    let model = |item: &fdyno::item::Item| item_from_json(&serde_json::to_value(item).expect("an item"));
-    Some(match outcome.err()? {
-        Error::TransactionCanceled { reasons } => Expected::Cancelled(
-            reasons.into_iter().map(|reason| (reason.code, reason.item.as_ref().map(model))).collect(),
-        ),
-        Error::ConditionalCheckFailed { item } => {
-            Expected::Error("ConditionalCheckFailedException", item.as_deref().map(model))
+    let error = outcome.err()?;
+    let body: Json = serde_json::from_slice(&protocol::error(&error)).expect("an error is JSON");
+    let item = |body: &Json| body.get("Item").map(item_from_json);
+    Some(match &error {
+        Error::TransactionCanceled { reasons } => {
+            let codes = reasons.iter().map(|reason| reason.code);
+            let shown = body["CancellationReasons"].as_array().expect("reasons").iter().map(item);
+            Expected::Cancelled(codes.zip(shown).collect())
         }
-        error => Expected::Error(code(&error), None),
+        error => Expected::Error(code(error), item(&body)),
     })
 }
