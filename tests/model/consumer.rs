@@ -181,7 +181,10 @@ fn iterator(client: &Client, stream: &Stream, mut request: Json) -> Result<Strin
     let description = client.insist(Operation::DescribeStream, &json!({ "StreamArn": stream.arn }))?;
     let description = &description["StreamDescription"];
     let status = if stream.closed.is_some() { "DISABLED" } else { "ENABLED" };
-    assert_eq!((&description["StreamStatus"], &description["StreamViewType"]), (&status.into(), &stream.view.name().into()));
+    assert_eq!(
+        (&description["StreamStatus"], &description["StreamViewType"]),
+        (&status.into(), &stream.view.name().into())
+    );
     request["StreamArn"] = stream.arn.as_str().into();
     request["ShardId"] = description["Shards"][0]["ShardId"].clone();
     let answer = client.insist(Operation::GetShardIterator, &request)?;

@@ -221,9 +221,15 @@ pub fn updated(old: Option<&Item>, key: &Item, actions: &[Action]) -> Result<Ite
             Action::Delete(name, value) => {
                 let left = match (before.get(*name), value) {
                     (None, _) => continue,
-                    (Some(Value::SS(one)), Value::SS(two)) => Some(one - two).filter(|set| !set.is_empty()).map(Value::SS),
-                    (Some(Value::NS(one)), Value::NS(two)) => Some(one - two).filter(|set| !set.is_empty()).map(Value::NS),
-                    (Some(Value::BS(one)), Value::BS(two)) => Some(one - two).filter(|set| !set.is_empty()).map(Value::BS),
+                    (Some(Value::SS(one)), Value::SS(two)) => {
+                        Some(one - two).filter(|set| !set.is_empty()).map(Value::SS)
+                    }
+                    (Some(Value::NS(one)), Value::NS(two)) => {
+                        Some(one - two).filter(|set| !set.is_empty()).map(Value::NS)
+                    }
+                    (Some(Value::BS(one)), Value::BS(two)) => {
+                        Some(one - two).filter(|set| !set.is_empty()).map(Value::BS)
+                    }
                     _ => return Err(Refused),
                 };
                 put(&mut item, &Path::of(name), left)?;

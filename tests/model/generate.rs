@@ -31,12 +31,7 @@ pub fn tables(seed: u64) -> Vec<Table> {
             name: "users",
             indexes: vec![
                 index("by_g", false, Key::new(&[("g", Kind::S)], &[]), Projection::KeysOnly),
-                index(
-                    "by_h",
-                    false,
-                    Key::new(&[("h", Kind::B)], &[("g", Kind::S)]),
-                    Projection::Include(&["a", "f"]),
-                ),
+                index("by_h", false, Key::new(&[("h", Kind::B)], &[("g", Kind::S)]), Projection::Include(&["a", "f"])),
                 index(
                     "by_many",
                     false,
@@ -65,11 +60,7 @@ pub fn late_indexes() -> Vec<Index> {
     vec![
         index("late_all", Key::new(&[("r", Kind::N)], &[("g", Kind::S)]), Projection::All),
         index("late_keys", Key::new(&[("b", Kind::S)], &[]), Projection::KeysOnly),
-        index(
-            "late_many",
-            Key::new(&[("g", Kind::S), ("h", Kind::B)], &[("r", Kind::N)]),
-            Projection::Include(&["a"]),
-        ),
+        index("late_many", Key::new(&[("g", Kind::S), ("h", Kind::B)], &[("r", Kind::N)]), Projection::Include(&["a"])),
     ]
 }
 
@@ -172,7 +163,8 @@ impl Generator<'_> {
         if let Some(wrong) = wrong {
             let indexes = &self.state.tables[table].schema.indexes;
             let attributes: Vec<_> = indexes.iter().flat_map(|index| index.key.sort.iter()).collect();
-            let name = attributes.get(self.random.usize(..attributes.len().max(1))).map_or("u", |attribute| attribute.name);
+            let name =
+                attributes.get(self.random.usize(..attributes.len().max(1))).map_or("u", |attribute| attribute.name);
             // "u" has no other chance to be empty.
             let wrong = if name == "u" { Value::Null } else { wrong };
             item.insert(name.to_owned(), wrong);
@@ -195,7 +187,11 @@ impl Generator<'_> {
     fn big(&mut self) -> Value {
         let size = if self.one_in(4) { self.random.usize(100_000..380_000) } else { self.random.usize(10_500..40_000) };
         let mark = self.random.u8(b'a'..=b'z');
-        if self.random.bool() { Value::B(vec![mark; size]) } else { Value::S(char::from(mark).to_string().repeat(size)) }
+        if self.random.bool() {
+            Value::B(vec![mark; size])
+        } else {
+            Value::S(char::from(mark).to_string().repeat(size))
+        }
     }
 
     fn path(&mut self) -> Path {
@@ -236,7 +232,8 @@ impl Generator<'_> {
             2 | 3 => Condition::NotExists(path),
             4 => {
                 let value = self.scalar(path.root);
-                let value = if matches!(value, Value::S(_) | Value::N(_) | Value::B(_)) { value } else { Value::whole(1) };
+                let value =
+                    if matches!(value, Value::S(_) | Value::N(_) | Value::B(_)) { value } else { Value::whole(1) };
                 Condition::Compare(path, pick(self.random, &comparators), value)
             }
             5 => Condition::Compare(path.clone(), pick(self.random, &["=", "<>"]), self.attribute(path.root)),
@@ -292,11 +289,8 @@ impl Generator<'_> {
             4 | 5 => {
                 let sign = pick(self.random, &["+", "-"]);
                 let one = Path::of(pick(self.random, &["a", "r"]));
-                let one = if self.random.bool() {
-                    Operand::IfNotExists(one, Value::whole(0))
-                } else {
-                    Operand::Path(one)
-                };
+                let one =
+                    if self.random.bool() { Operand::IfNotExists(one, Value::whole(0)) } else { Operand::Path(one) };
                 let two = Operand::Literal(Value::N(self.random.i64(0..5) * 25));
                 Action::Set(Path::of("a"), Operand::Sum(Box::new(one), sign, Box::new(two)))
             }
@@ -358,13 +352,8 @@ impl Generator<'_> {
             Write::Update { actions, .. } => {
                 let by_name = actions.iter().all(|action| action.path().is_made_of_names());
                 let known = if by_name { 5 } else { 3 };
-                let all = [
-                    Returns::Nothing,
-                    Returns::AllOld,
-                    Returns::AllNew,
-                    Returns::UpdatedOld,
-                    Returns::UpdatedNew,
-                ];
+                let all =
+                    [Returns::Nothing, Returns::AllOld, Returns::AllNew, Returns::UpdatedOld, Returns::UpdatedNew];
                 all[self.random.usize(..known)]
             }
             _ => pick(self.random, &[Returns::Nothing, Returns::AllOld]),

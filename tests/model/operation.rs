@@ -10,10 +10,17 @@ use super::value::{Item, item_to_json};
 #[derive(Clone, Debug, PartialEq)]
 pub enum Write {
     Put(Item),
-    Update { key: Item, actions: Vec<Action> },
-    Delete { key: Item },
+    Update {
+        key: Item,
+        actions: Vec<Action>,
+    },
+    Delete {
+        key: Item,
+    },
     /// Only in transactions.
-    Check { key: Item },
+    Check {
+        key: Item,
+    },
 }
 
 /// One write and the condition under which it happens.
@@ -113,7 +120,8 @@ impl Operation {
                     let write = match &guarded.write {
                         Write::Put(item) => json!({ "PutRequest": { "Item": item_to_json(item, random) } }),
                         write => {
-                            let (Write::Update { key, .. } | Write::Delete { key } | Write::Check { key }) = write else {
+                            let (Write::Update { key, .. } | Write::Delete { key } | Write::Check { key }) = write
+                            else {
                                 continue;
                             };
                             json!({ "DeleteRequest": { "Key": item_to_json(key, random) } })

@@ -58,7 +58,11 @@ impl Generator<'_> {
                     Path { root: "f", steps: vec![Step::Name("y"), Step::Name("z")] },
                     Path::of("e"),
                 ];
-                let paths = if self.random.bool() { Vec::new() } else { all.into_iter().filter(|_| self.random.bool()).collect() };
+                let paths = if self.random.bool() {
+                    Vec::new()
+                } else {
+                    all.into_iter().filter(|_| self.random.bool()).collect()
+                };
                 Read::Get { table, key: self.key(table), paths }
             }
             5 => Read::BatchGet(self.different_keys()),
@@ -91,10 +95,7 @@ impl Generator<'_> {
         let whole = may_be_whole && index.as_ref().is_some_and(|index| index.local) && self.random.bool();
         // The attribute is a key of nothing.
         let filter = (self.random.u8(0..4) == 0).then(|| {
-            pick(
-                self.random,
-                &[Condition::Exists(Path::of("u")), Condition::Contains(Path::of("c"), Value::text("x"))],
-            )
+            pick(self.random, &[Condition::Exists(Path::of("u")), Condition::Contains(Path::of("c"), Value::text("x"))])
         });
         let limit = self.random.bool().then(|| self.random.usize(1..8));
         Source { table, index, whole, limit, filter }
@@ -105,7 +106,8 @@ impl Generator<'_> {
         let schema = &self.state.tables[table].schema;
         let key = source.index.as_ref().map_or(&schema.key, |index| &index.key).clone();
         // Half of the time values that are there.
-        let sample = self.state.tables[table].items.values().find(|item| key.is_complete_in(item) && self.random.bool());
+        let sample =
+            self.state.tables[table].items.values().find(|item| key.is_complete_in(item) && self.random.bool());
         let mut value = |attribute: &Attribute| match sample.and_then(|item| item.get(attribute.name)) {
             Some(value) => value.clone(),
             None => self.key_value(attribute.kind),
@@ -151,7 +153,8 @@ impl Read {
                 writer.finish(&mut request);
                 let answer = client.call(Operation::GetItem, &request)?;
                 let expected = of.items.get(key);
-                let expected = expected.map(|item| if paths.is_empty() { item.clone() } else { projected(item, paths) });
+                let expected =
+                    expected.map(|item| if paths.is_empty() { item.clone() } else { projected(item, paths) });
                 assert_eq!(answer.get("Item").map(item_from_json), expected, "GetItem");
                 Ok(())
             }
@@ -321,7 +324,8 @@ impl Query<'_> {
             equals.all(|equal| equal) && bounded.is_none_or(|attribute| self.is_within(attribute, item))
         });
         assert_eq!(scanned, read.len() as u64, "scanned by {request}");
-        let place = |item: &Item| key.sort.iter().map(|attribute| item.get(attribute.name).cloned()).collect::<Vec<_>>();
+        let place =
+            |item: &Item| key.sort.iter().map(|attribute| item.get(attribute.name).cloned()).collect::<Vec<_>>();
         let expected = self.source.shown(table, &read);
         let mut places: Vec<_> = expected.iter().map(place).collect();
         places.sort();
