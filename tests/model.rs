@@ -22,6 +22,8 @@ mod reads;
 mod schema;
 #[path = "model/state.rs"]
 mod state;
+#[path = "model/threads.rs"]
+mod threads;
 #[path = "model/value.rs"]
 mod value;
 #[path = "model/world.rs"]

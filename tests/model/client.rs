@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::pin::pin;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, Waker};
 
 use fdyno::api::{Operation, dispatch, json as protocol};
@@ -21,9 +22,12 @@ pub fn now<T>(future: impl Future<Output = T>) -> T {
     }
 }
 
-#[derive(Clone)]
 pub struct Client {
     pub store: Store,
+    /// A second handle on the same database, whose cache of definitions knows nothing of what the first one changes: as
+    /// if it were another process on a cluster.
+    other: Store,
+    calls: AtomicU64,
     pub realm: Realm,
 }
 
@@ -43,12 +47,20 @@ impl Client {
                 break store;
             }
         };
-        Self { store, realm: Realm { account: "000000000000".to_owned(), region: "eu-west-1".to_owned() } }
+        let other = loop {
+            if let Ok(other) = now(Store::open(store.database().clone(), b"model".to_vec())) {
+                break other;
+            }
+        };
+        Self { store, other, calls: AtomicU64::new(seed), realm: Realm { account: "000000000000".to_owned(), region: "eu-west-1".to_owned() } }
     }
 
     pub fn call(&self, operation: Operation, request: &Json) -> Result<Json, Error> {
         let request = protocol::request(operation, request.to_string().as_bytes())?;
-        let response = now(dispatch(&self.store, &self.realm, request))?;
+        // Any mixture that follows from the seed will do.
+        let call = self.calls.fetch_add(1, Ordering::Relaxed);
+        let store = if call.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 63 == 0 { &self.store } else { &self.other };
+        let response = now(dispatch(store, &self.realm, request))?;
         Ok(serde_json::from_slice(&protocol::response(&response)).expect("an answer is JSON"))
     }
 
