@@ -7,7 +7,7 @@ CARGO ?= cargo
 SOURCES := $(shell find src -name '*.rs') Cargo.toml Cargo.lock pyproject.toml $(shell find python -type f -not -name '*.pyc' -not -name '*.so')
 SEEDS ?= 50
 
-.PHONY: help demo test test-rust test-python test-wheel test-all bench lint build develop clean
+.PHONY: help demo compatibility test test-rust test-python test-wheel test-all bench lint build develop clean
 
 help: ## what there is to run
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -43,6 +43,9 @@ lint: $(VENV)/.built ## format, clippy, stubs
 bench: $(VENV)/.built ## speed, as ratios within one run
 	$(CARGO) bench --locked --bench ratios
 	$(BIN)/python benches/boto3_paths.py
+
+compatibility: ## write docs/compatibility.md anew from the table of operations
+	FDYNO_WRITE_DOCS=1 $(CARGO) test --locked --lib the_committed_page
 
 build: $(VENV)/.built ## the wheel, in dist/
 

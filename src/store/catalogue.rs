@@ -42,7 +42,6 @@ impl Store {
             })
             .await?;
         self.0.schemas.forget(realm, &created.name);
-        self.maintain().await?;
         Ok(Arc::new(created))
     }
 
@@ -72,7 +71,6 @@ impl Store {
             })
             .await?;
         self.0.schemas.forget(realm, name);
-        self.maintain().await?;
         Ok(Arc::new(deleted))
     }
 
