@@ -15,13 +15,13 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 #: The floor must be the one in pyproject.toml: checked below.
 FLOOR = "1.34.0"
-#: The aiobotocore of the floor's time wants a botocore a little younger than it.
+#: The extra lets aiobotocore say which boto3 goes with it: an open choice would have pip search for hours.
 VERSIONS = {
     "oldest": [f"boto3=={FLOOR}", f"botocore=={FLOOR}"],
-    "oldest aiobotocore": ["aiobotocore==2.11.0", "boto3"],
+    "oldest aiobotocore": ["aiobotocore[boto3]==2.11.0"],
     "newest": ["boto3", "botocore"],
 }
-TOOLS = ["pytest>=8", "pytest-asyncio>=0.24", "nbclient", "nbformat", "ipykernel"]
+TOOLS = ["pytest>=8", "pytest-asyncio>=0.24"]
 
 
 def newest_wheel() -> pathlib.Path:
