@@ -41,8 +41,8 @@ def run(name: str, packages: list[str], selection: list[str]) -> None:
 
 def main() -> None:
     selection = [] if "--full" in sys.argv[1:] else ["-m", "core"]
-    oldest = floor()
-    run("oldest", [f"boto3=={oldest}.0" if oldest.count(".") == 1 else f"boto3=={oldest}"], selection)
+    oldest = floor() if floor().count(".") > 1 else f"{floor()}.0"
+    run("oldest", [f"boto3=={oldest}", f"botocore=={oldest}"], selection)
     run("newest", ["boto3"], selection)
 
 
