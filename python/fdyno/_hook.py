@@ -18,6 +18,7 @@ from botocore.handlers import BUILTIN_HANDLERS
 
 from . import _creation
 from ._activation import state
+from ._listeners import Listeners
 from ._operations import SERVICES
 from ._plain import Handler
 
@@ -105,22 +106,23 @@ def _creating_client_class(base_classes: list[type], **_: Any) -> None:
         base_classes.insert(0, _fast.FastClient)
 
 
-def capture(client: Any) -> None:
-    """Registers the handler of a DynamoDB or DynamoDB Streams client, and gives it the fast route."""
-    if client.meta.service_model.service_name not in SERVICES:
-        return
+def capture(client: Any) -> Listeners | None:
+    """Registers the handlers of a DynamoDB or DynamoDB Streams client, and gives it the fast route."""
+    model = client.meta.service_model
+    if model.service_name not in SERVICES:
+        return None
     from . import _fast
 
     cls = type(client)
     with _lock:
-        if CAPTURED in client.__dict__:
-            return
-        asynchronous = _is_asynchronous(cls)
-        service_id = client.meta.service_model.service_id.hyphenize()
-        listeners = Handler(client, asynchronous).register(client.meta.events, service_id)
-        if not asynchronous and not issubclass(cls, _fast.FastClient) and _fast.usable():
-            client.__class__ = _fast.upgraded(cls)
-        client.__dict__[CAPTURED] = listeners
+        listeners: Listeners | None = client.__dict__.get(CAPTURED)
+        if listeners is None:
+            asynchronous = _is_asynchronous(cls)
+            listeners = Handler(client, asynchronous).register(client.meta.events, model.service_id.hyphenize())
+            if not asynchronous and not issubclass(cls, _fast.FastClient) and _fast.usable():
+                client.__class__ = _fast.upgraded(cls)
+            client.__dict__[CAPTURED] = listeners
+        return listeners
 
 
 def target_of(target: Any) -> Any:

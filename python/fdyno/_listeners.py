@@ -1,7 +1,7 @@
 """Tells whether anybody listens to a client's events, so that the fast route need not call handlers that do nothing.
 
 botocore registers handlers of its own on every client that look at a DynamoDB call and leave it alone. Where only those
-listen, an event need not be emitted. As soon as somebody registers anything, the question is asked anew. It rests on
+listen, an event need not be emitted, nor a request be serialised for it. As soon as somebody registers anything, the question is asked anew. It rests on
 private attributes of botocore's emitter; without them the answer is always yes, and every event is emitted.
 """
 
@@ -38,44 +38,35 @@ def _without_effect(handler: Any, model: Any) -> bool:
 
 
 class Listeners:
-    """The listeners of one client's emitter."""
+    """The listeners of one client's emitter; `own` are fdyno's."""
 
-    def __init__(self, events: Any, own: frozenset[Any]) -> None:
+    def __init__(self, events: Any, service_id: str, own: frozenset[Any]) -> None:
         self._emitter = getattr(events, "_emitter", events)
-        self._own = own
+        self._service_id = service_id
+        self._ignored = _BEFORE_CALL | own
         self._registrations: Any = None
-        self._quiet: dict[str, bool] = {}
+        self._known: dict[str, tuple[bool, bool]] = {}
 
-    def _known(self) -> dict[str, bool]:
-        # The emitter replaces its cache whenever something is registered or unregistered.
-        registrations = self._emitter._lookup_cache
-        if registrations is not self._registrations:
-            self._registrations, self._quiet = registrations, {}
-        return self._quiet
-
-    def parameters_matter(self, service_id: str, model: Any) -> bool:
-        """Whether anybody listens to what happens before the parameters are built into a request."""
+    def of(self, model: Any) -> tuple[bool, bool]:
+        """Whether anybody listens to the parameters of an operation, and whether anybody listens to its calls."""
         try:
-            known = self._known()
-            if model.name not in known:
-                handlers = [
-                    handler
-                    for event in ("provide-client-params", "before-parameter-build")
-                    for handler in self._emitter._handlers.prefix_search(f"{event}.{service_id}.{model.name}")
-                ]
-                known[model.name] = all(_without_effect(handler, model) for handler in handlers)
-            return not known[model.name]
+            # The emitter replaces its cache whenever something is registered or unregistered.
+            registrations = self._emitter._lookup_cache
+            if registrations is not self._registrations:
+                self._registrations, self._known = registrations, {}
+            known = self._known.get(model.name)
+            if known is None:
+                known = self._known[model.name] = self._find(model)
+            return known
         except AttributeError:
-            return True
+            return True, True
 
-    def any_call_matters(self) -> bool:
-        """Whether anybody but botocore and fdyno listens to the calls of all services."""
-        try:
-            known = self._known()
-            if "before-call" not in known:
-                ignored = _BEFORE_CALL | self._own
-                handlers = self._emitter._handlers.prefix_search("before-call")
-                known["before-call"] = all(handler in ignored for handler in handlers)
-            return not known["before-call"]
-        except AttributeError:
-            return True
+    def _find(self, model: Any) -> tuple[bool, bool]:
+        def handlers(event: str) -> Any:
+            return self._emitter._handlers.prefix_search(f"{event}.{self._service_id}.{model.name}")
+
+        parameters = [*handlers("provide-client-params"), *handlers("before-parameter-build")]
+        return (
+            not all(_without_effect(handler, model) for handler in parameters),
+            not all(handler in self._ignored for handler in handlers("before-call")),
+        )

@@ -44,6 +44,9 @@ def main() -> None:
     oldest = floor() if floor().count(".") > 1 else f"{floor()}.0"
     run("oldest", [f"boto3=={oldest}", f"botocore=={oldest}"], selection)
     run("newest", ["boto3"], selection)
+    if not selection:
+        # The first aiobotocore whose botocore is not older than the floor.
+        run("oldest-aiobotocore", ["aiobotocore==2.11.0", "boto3"], selection)
 
 
 if __name__ == "__main__":
