@@ -7,7 +7,7 @@ CARGO ?= cargo
 SOURCES := $(shell find src -name '*.rs') Cargo.toml Cargo.lock pyproject.toml $(shell find python -type f -not -name '*.pyc' -not -name '*.so')
 SEEDS ?= 50
 
-.PHONY: help demo compatibility test test-hooks test-botocore test-rust test-python test-wheel test-all bench lint build develop clean
+.PHONY: help demo cross-check compatibility test test-hooks test-botocore test-rust test-python test-wheel test-all bench lint build develop clean
 
 help: ## what there is to run
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -48,6 +48,12 @@ lint: $(VENV)/.built ## format, clippy, stubs
 	$(CARGO) clippy --locked --features python -- -D warnings
 	$(BIN)/python -m mypy
 	$(BIN)/python -m mypy.stubtest fdyno._fdyno
+
+cross-check: ## whether the crate compiles for macOS on arm64 and for Windows
+	rustup target add aarch64-apple-darwin x86_64-pc-windows-msvc
+	for target in aarch64-apple-darwin x86_64-pc-windows-msvc; do \
+	  PYO3_CROSS_PYTHON_VERSION=3.10 $(CARGO) check --locked --features extension-module --target $$target || exit 1; \
+	done
 
 bench: $(VENV)/.built ## speed, as ratios within one run
 	$(CARGO) bench --locked --bench ratios
