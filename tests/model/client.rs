@@ -52,7 +52,12 @@ impl Client {
                 break other;
             }
         };
-        Self { store, other, calls: AtomicU64::new(seed), realm: Realm { account: "000000000000".to_owned(), region: "eu-west-1".to_owned() } }
+        Self {
+            store,
+            other,
+            calls: AtomicU64::new(seed),
+            realm: Realm { account: "000000000000".to_owned(), region: "eu-west-1".to_owned() },
+        }
     }
 
     pub fn call(&self, operation: Operation, request: &Json) -> Result<Json, Error> {

@@ -2,13 +2,15 @@
 //! anomalies must not happen, and the stream must tell of every change once, in an order the images agree with.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use fdyno::api::Operation;
 use fdyno::error::Error;
+use fdyno::item::AttributeValue;
+use fdyno::store;
 use serde_json::{Value as Json, json};
 
-use super::client::{Client, is_injected};
+use super::client::{Client, is_injected, now};
 use super::value::{Item, Value, item_from_json};
 
 const THREADS: usize = 4;
@@ -119,8 +121,8 @@ fn is_sound(client: &Client) {
         faults.pause();
         faults.flush();
     }
-    let table = super::client::now(client.store.current_table(&client.realm, "race")).expect("a table");
-    let findings = super::client::now(client.store.check(&table)).expect("a check");
+    let table = now(client.store.current_table(&client.realm, "race")).expect("a table");
+    let findings = now(client.store.check(&table)).expect("a check");
     assert!(findings.is_empty(), "{findings:#?}");
     if let Some(faults) = faults {
         faults.resume();
@@ -231,7 +233,7 @@ fn two_transactions_that_each_check_what_the_other_writes_never_both_succeed() {
 }
 
 /// Writers move a unit between accounts, in transactions, and put and delete items of their own.
-fn writer(client: &Client, thread: usize, acknowledged: &std::sync::atomic::AtomicUsize) {
+fn writer(client: &Client, thread: usize, acknowledged: &AtomicUsize) {
     let mut random = fastrand::Rng::with_seed(thread as u64);
     let write = |operation, request: Json, count| match client.insist(operation, &request) {
         Ok(_) => drop(acknowledged.fetch_add(count, Ordering::SeqCst)),
@@ -277,7 +279,7 @@ fn a_consumer_that_reads_while_threads_write_sees_each_change_once_and_in_order(
     for with_faults in ENGINES {
         let (client, arn) = table(4, with_faults);
         (0..8).for_each(|account| put(&client, &format!("account-{account}"), 10));
-        let acknowledged = std::sync::atomic::AtomicUsize::new(8);
+        let acknowledged = AtomicUsize::new(8);
         let is_done = AtomicBool::new(false);
         let records = std::thread::scope(|scope| {
             let consumer = scope.spawn(|| records(&client, &arn, || is_done.load(Ordering::SeqCst)));
@@ -304,6 +306,30 @@ fn a_consumer_that_reads_while_threads_write_sees_each_change_once_and_in_order(
         assert_eq!(total, 8 * 10 * 100);
         is_sound(&client);
     }
+}
+
+/// The race of the next test at its worst moment, on purpose.
+#[test]
+fn a_write_that_read_its_row_before_the_definition_changed_does_not_land() {
+    let (client, arn) = table(6, false);
+    let table = now(client.store.table(&client.realm, "race")).expect("a table");
+    let key = store::Key { partition: vec![AttributeValue::S("a".to_owned())], sort: vec![] };
+    let disable = json!({ "TableName": "race", "StreamSpecification": { "StreamEnabled": false } });
+    let attempts = AtomicUsize::new(0);
+    let outcome = now(client.store.transact(|transaction| {
+        let (client, table, key, attempts, disable) = (&client, &table, &key, &attempts, &disable);
+        async move {
+            let row = transaction.row(table, key).await?;
+            if attempts.fetch_add(1, Ordering::SeqCst) == 0 {
+                client.call(Operation::UpdateTable, disable)?;
+            }
+            transaction.write(table, row, store::Change::Put(key.to_item(&table.key)), store::Actor::User)
+        }
+    }));
+    assert!(matches!(outcome, Err(Error::SchemaChanged)), "{outcome:?}");
+    assert_eq!(attempts.into_inner(), 1, "the second attempt finds out while it reads its row");
+    assert!(records(&client, &arn, || true).is_empty());
+    is_sound(&client);
 }
 
 /// Writers race changes of the definition: no write lands in a closed stream, and none misses a new index.
@@ -342,7 +368,7 @@ fn streams_and_indexes_that_come_and_go_while_threads_write_miss_nothing() {
                 }
                 streams
             });
-            let ignored = std::sync::atomic::AtomicUsize::new(0);
+            let ignored = AtomicUsize::new(0);
             race(&client, |client, thread| writer(client, thread, &ignored));
             is_done.store(true, Ordering::SeqCst);
             changes.join().expect("the changes")

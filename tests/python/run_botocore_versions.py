@@ -1,58 +1,52 @@
-"""Runs the suite against the oldest supported and the newest botocore, each in an environment of its own.
+"""Runs the hook's tests with the oldest botocore that fdyno supports and with the newest there is.
 
-Not a test module: `make test-all` calls it. The wheel under test is the newest one in `dist/`.
+Each version gets a virtual environment of its own beside the main one, with the built wheel. Usage:
+``python tests/python/run_botocore_versions.py [--full]``; without ``--full`` only the core subset runs.
 """
 
 from __future__ import annotations
 
-import pathlib
+import re
 import subprocess
 import sys
-import tempfile
 import venv
+from pathlib import Path
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-
-#: The floor must be the one in pyproject.toml: checked below.
-FLOOR = "1.34.0"
-#: The extra lets aiobotocore say which boto3 goes with it: an open choice would have pip search for hours.
-VERSIONS = {
-    "oldest": [f"boto3=={FLOOR}", f"botocore=={FLOOR}"],
-    "oldest aiobotocore": ["aiobotocore[boto3]==2.11.0"],
-    "newest": ["boto3", "botocore"],
-}
-TOOLS = ["pytest>=8", "pytest-asyncio>=0.24"]
+ROOT = Path(__file__).resolve().parents[2]
 
 
-def newest_wheel() -> pathlib.Path:
-    wheels = sorted((ROOT / "dist").glob("*.whl"), key=lambda path: path.stat().st_mtime)
-    if not wheels:
-        sys.exit("no wheel in dist/: run `make build` first")
-    return wheels[-1]
+def floor() -> str:
+    """The oldest botocore that pyproject.toml allows."""
+    match = re.search(r'"botocore>=([0-9.]+)"', (ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    if match is None:
+        raise SystemExit("pyproject.toml names no floor for botocore")
+    return match.group(1)
 
 
-def run(name: str, requirements: list[str], wheel: pathlib.Path) -> bool:
-    with tempfile.TemporaryDirectory() as directory:
-        venv.create(directory, with_pip=True)
-        binaries = pathlib.Path(directory) / ("Scripts" if sys.platform == "win32" else "bin")
-        python = str(binaries / "python")
-        subprocess.run([python, "-m", "pip", "install", "--quiet", *TOOLS, *requirements, str(wheel)], check=True)
-        shown = subprocess.run(
-            [python, "-c", "import botocore, boto3; print('botocore', botocore.__version__, 'boto3', boto3.__version__)"],
-            check=True,
-            capture_output=True,
-            text=True,
-        ).stdout.strip()
-        print(f"== {name}: {shown}", flush=True)
-        return subprocess.run([python, "-m", "pytest", "-q", "tests/python", "--routes=core"], cwd=ROOT).returncode == 0
+def run(name: str, packages: list[str], selection: list[str]) -> None:
+    (wheel,) = (ROOT / "dist").glob("*.whl")
+    home = ROOT / ".venv-botocore" / name
+    if not home.exists():
+        venv.create(home, with_pip=True)
+    python = str(home / "bin" / "python")
+    pip = [python, "-m", "pip", "install", "--quiet", "--upgrade"]
+    subprocess.run([*pip, *packages, "pytest>=8", "pytest-asyncio>=0.24,<2"], check=True)
+    subprocess.run([*pip, "--no-deps", "--force-reinstall", str(wheel)], check=True)
+    version = subprocess.run(
+        [python, "-c", "import botocore; print(botocore.__version__)"], check=True, capture_output=True, text=True
+    ).stdout.strip()
+    print(f"botocore {version} ({name})", flush=True)
+    subprocess.run([python, "-m", "pytest", "-q", "tests/python", *selection], cwd=ROOT, check=True)
 
 
 def main() -> None:
-    assert f'"botocore>={FLOOR.rpartition(".")[0]}"' in (ROOT / "pyproject.toml").read_text(), "another floor"
-    wheel = newest_wheel()
-    failed = [name for name, requirements in VERSIONS.items() if not run(name, requirements, wheel)]
-    if failed:
-        sys.exit(f"failed with: {', '.join(failed)}")
+    selection = [] if "--full" in sys.argv[1:] else ["-m", "core"]
+    oldest = floor() if floor().count(".") > 1 else f"{floor()}.0"
+    run("oldest", [f"boto3=={oldest}", f"botocore=={oldest}"], selection)
+    run("newest", ["boto3"], selection)
+    if not selection:
+        # The first aiobotocore whose botocore is not older than the floor.
+        run("oldest-aiobotocore", ["aiobotocore==2.11.0", "boto3"], selection)
 
 
 if __name__ == "__main__":
