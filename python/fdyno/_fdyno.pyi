@@ -1,6 +1,19 @@
 from datetime import datetime, timedelta
 from typing import Any, Awaitable, final
 
+__all__ = [
+    "Clock",
+    "Core",
+    "InternalError",
+    "Operation",
+    "Request",
+    "__version__",
+    "_after_fork_in_child",
+    "_after_fork_in_parent",
+    "_before_fork",
+    "operations",
+]
+
 __version__: str
 
 class InternalError(RuntimeError): ...

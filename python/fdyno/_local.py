@@ -6,7 +6,7 @@ import functools
 import inspect
 import unittest
 from types import TracebackType
-from typing import Any, Callable, TypeVar, overload
+from typing import Any, Callable, TypeVar, cast, overload
 
 from ._activation import Activation, Passthrough
 from ._database import DEFAULT_ACCOUNT, Database, connect
@@ -49,9 +49,8 @@ class Local:
 
     def __call__(self, decorated: Decorated) -> Decorated:
         """A fresh database for each call of a function, or for each test of a class."""
-        if inspect.isclass(decorated):
-            return self._decorate_class(decorated)
-        return self._decorate_function(decorated)
+        decorate = self._decorate_class if inspect.isclass(decorated) else self._decorate_function
+        return cast(Decorated, decorate(decorated))
 
     def _decorate_class(self, cls: Any) -> Any:
         if issubclass(cls, unittest.TestCase):
@@ -62,7 +61,7 @@ class Local:
                 with self._again():
                     return original(test, result)
 
-            cls.run = run  # type: ignore[method-assign]
+            cls.run = run
             return cls
         for name, member in list(vars(cls).items()):
             if name.startswith("test") and inspect.isfunction(member):

@@ -42,13 +42,19 @@ pub struct Input {
     return_consumed_capacity: Option<String>,
 }
 
-#[derive(Debug, Default, Deserialize)]
+/// Serialized as DynamoDB shows it in an error.
+#[derive(Debug, Default, Deserialize, Serialize)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
 pub struct KeysAndAttributes {
+    #[serde(skip_serializing_if = "Option::is_none")]
     keys: Option<Vec<Attributes>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     consistent_read: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     projection_expression: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     expression_attribute_names: Option<BTreeMap<String, String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     attributes_to_get: Option<Vec<String>>,
 }
 
@@ -87,15 +93,19 @@ struct Wanted<'a> {
 
 pub async fn run(store: &Store, realm: &Realm, input: &Input) -> Result<Output, Error> {
     let requests = check(input)?;
-    let mut wanted = Vec::with_capacity(requests.len());
-    for (given_name, request) in requests {
+    // Every expression is read before any table is looked up.
+    let mut projections = Vec::with_capacity(requests.len());
+    for (_, request) in requests {
         let texts = Texts {
             names: request.expression_attribute_names.as_ref(),
             projection: request.projection_expression.as_deref(),
             legacy: Legacy { attributes_to_get: request.attributes_to_get.as_deref(), ..Legacy::default() },
             ..Texts::default()
         };
-        let projection = texts.parse(&["ProjectionExpression"])?.projection;
+        projections.push(texts.parse(&["ProjectionExpression"])?.projection);
+    }
+    let mut wanted = Vec::with_capacity(requests.len());
+    for ((given_name, request), projection) in requests.iter().zip(projections) {
         let name = TableName::parse(realm, given_name)?;
         let table = store.table(&name.realm, name.name).await?;
         let mut keys = Vec::new();
@@ -115,18 +125,18 @@ fn check(input: &Input) -> Result<&[(String, KeysAndAttributes)], Error> {
     let mut constraints = Constraints::new();
     let requests = constraints.required("requestItems", &input.request_items);
     if let Some(Ordered(requests)) = requests {
-        let shown = format_args!("{{{} tables}}", requests.len()).to_string();
-        constraints.size("requestItems", &shown, requests.len(), 1, MAX_KEYS);
+        constraints.unquoted_size("RequestItems", requests.len(), 1, MAX_KEYS);
+        let shown = serde_json::to_string(&input.request_items).unwrap_or_default();
+        constraints.table_keys("requestItems", &shown, requests.iter().map(|(name, _)| name.as_str()));
         for (name, request) in requests {
             let path = format!("requestItems.{name}.member.keys");
             if let Some(keys) = constraints.required(&path, &request.keys) {
-                constraints.size(&path, &format_args!("[{} keys]", keys.len()), keys.len(), 1, MAX_KEYS);
+                constraints.unquoted_size(&format!("RequestItems.{name}.member.Keys"), keys.len(), 1, MAX_KEYS);
             }
             if let Some(names) = &request.attributes_to_get {
                 let path = format!("requestItems.{name}.member.attributesToGet");
                 constraints.size(&path, &format!("[{}]", names.join(", ")), names.len(), 1, usize::MAX);
             }
-            constraints.table_text("requestItems", name);
         }
     }
     let asked_capacity = input.return_consumed_capacity.as_deref();
@@ -138,6 +148,15 @@ fn check(input: &Input) -> Result<&[(String, KeysAndAttributes)], Error> {
     }
     for key in keys {
         key.item()?;
+    }
+    // One table with an expression and another without it is refused like both in one.
+    let mixed = requests.iter().any(|(_, request)| request.projection_expression.is_some())
+        && requests.iter().any(|(_, request)| request.attributes_to_get.is_some());
+    if mixed {
+        return Err(Error::validation(
+            "Can not use both expression and non-expression parameters in the same request: Non-expression parameters: \
+             {AttributesToGet} Expression parameters: {ProjectionExpression}",
+        ));
     }
     Ok(requests)
 }

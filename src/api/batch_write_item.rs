@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use futures_util::future::try_join_all;
 use serde::{Deserialize, Serialize};
 
 use super::capacity::{Consumed, ConsumedCapacity, Detail, PerTable};
@@ -101,11 +102,10 @@ fn check(input: &Input) -> Result<&[(String, Vec<WriteRequest>)], Error> {
     let mut constraints = Constraints::new();
     let requests = constraints.required("requestItems", &input.request_items);
     if let Some(Ordered(requests)) = requests {
-        let shown = format!("{{{} tables}}", requests.len());
-        constraints.size("requestItems", &shown, requests.len(), 1, MAX_WRITES);
+        let shown = show(requests);
+        constraints.value_sizes("requestItems", &shown, requests.iter().map(|(_, writes)| writes.len()), MAX_WRITES);
         for (name, writes) in requests {
             let path = format!("requestItems.{name}.member");
-            constraints.size(&path, &format!("[{} writes]", writes.len()), writes.len(), 1, MAX_WRITES);
             for (at, write) in writes.iter().enumerate() {
                 let path = format!("{path}.{}.member", at + 1);
                 if let Some(put) = &write.put_request {
@@ -115,16 +115,30 @@ fn check(input: &Input) -> Result<&[(String, Vec<WriteRequest>)], Error> {
                     constraints.required(&format!("{path}.deleteRequest.key"), &delete.key);
                 }
             }
-            constraints.table_text("requestItems", name);
         }
     }
     let asked_capacity = input.return_consumed_capacity.as_deref();
     constraints.one_of("returnConsumedCapacity", asked_capacity, values::RETURN_CONSUMED_CAPACITY);
     let asked_metrics = input.return_item_collection_metrics.as_deref();
     constraints.one_of("returnItemCollectionMetrics", asked_metrics, values::RETURN_ITEM_COLLECTION_METRICS);
+    if let (true, Some(Ordered(requests))) = (constraints.is_empty(), requests) {
+        // Told only when nothing else is wrong.
+        constraints.table_keys("requestItems", &show(requests), requests.iter().map(|(name, _)| name.as_str()));
+    }
     let Ordered(requests) = constraints.finish(requests)?;
+    if requests.is_empty() {
+        return Err(Error::validation("The requestItems parameter is required for BatchWriteItem"));
+    }
     check_writes(requests)?;
     Ok(requests)
+}
+
+fn show(requests: &[(String, Vec<WriteRequest>)]) -> String {
+    let show = |(name, writes): &(String, Vec<WriteRequest>)| match writes.len() {
+        0 => format!("{name}=[]"),
+        count => format!("{name}=[{count} writes]"),
+    };
+    format!("{{{}}}", requests.iter().map(show).collect::<Vec<_>>().join(", "))
 }
 
 fn check_writes(requests: &[(String, Vec<WriteRequest>)]) -> Result<(), Error> {
@@ -177,7 +191,7 @@ async fn plan<'a>(
                 write.put_request.as_ref().and_then(|put| put.item.as_ref()).map(Attributes::item).transpose()?;
             let key = write.delete_request.as_ref().and_then(|delete| delete.key.as_ref());
             let key = match (item, key) {
-                (Some(item), _) => keys::from_item(&table, item)?,
+                (Some(item), _) => keys::from_batched_item(&table, item)?,
                 (None, Some(key)) => keys::from_parameter(&table, key.item()?)?,
                 (None, None) => continue,
             };
@@ -218,9 +232,9 @@ fn chunks<'a, 'b>(planned: &'a [Planned<'b>]) -> Vec<&'a [Planned<'b>]> {
 async fn write_chunk(store: &Store, chunk: &[Planned<'_>]) -> Result<Vec<Consumed>, Error> {
     store
         .transact(move |transaction| async move {
+            let rows = try_join_all(chunk.iter().map(|planned| transaction.row(&planned.table, &planned.key))).await?;
             let mut consumed = Vec::with_capacity(chunk.len());
-            for planned in chunk {
-                let row = transaction.row(&planned.table, &planned.key).await?;
+            for (planned, row) in chunk.iter().zip(rows) {
                 let change = planned.item.map_or(Change::Delete, |item| Change::Put(item.clone()));
                 let written = transaction.write(&planned.table, row, change, Actor::User)?;
                 consumed.push(Consumed::write(&planned.table, &written));

@@ -171,10 +171,6 @@ impl PerTable {
         let report = |(name, consumed): &(String, Consumed)| consumed.report(name, detail, direction);
         (detail != Detail::None).then(|| self.0.iter().filter_map(report).collect())
     }
-
-    pub fn iter(&self) -> impl Iterator<Item = (&str, &Consumed)> {
-        self.0.iter().map(|(name, consumed)| (name.as_str(), consumed))
-    }
 }
 
 fn blocks(bytes: usize, block: usize) -> f64 {
@@ -225,7 +221,7 @@ mod tests {
         tables.add("a", &Consumed::read(1, true));
         tables.add("b", &Consumed::read(1, false));
         tables.add("a", &Consumed::read(1, true));
-        let units: Vec<f64> = tables.iter().map(|(_, consumed)| consumed.total()).collect();
+        let units: Vec<f64> = tables.0.iter().map(|(_, consumed)| consumed.total()).collect();
         assert_eq!(units, [2.0, 0.5]);
     }
 }

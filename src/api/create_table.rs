@@ -96,13 +96,14 @@ fn define<'a>(realm: &'a Realm, input: &'a Input) -> Result<(TableName<'a>, Tabl
     if let Some(schema) = schema {
         definition::check_key_schema(&mut constraints, "keySchema", schema, 2);
     }
-    let locals = input.local_secondary_indexes.as_deref();
-    for (at, index) in locals.unwrap_or_default().iter().enumerate() {
-        definition::check_index(&mut constraints, &format!("localSecondaryIndexes.{}.member", at + 1), index, 2);
-    }
+    // The captures show global indexes reported before local ones.
     let globals = input.global_secondary_indexes.as_deref();
     for (at, index) in globals.unwrap_or_default().iter().enumerate() {
         definition::check_index(&mut constraints, &format!("globalSecondaryIndexes.{}.member", at + 1), index, 8);
+    }
+    let locals = input.local_secondary_indexes.as_deref();
+    for (at, index) in locals.unwrap_or_default().iter().enumerate() {
+        definition::check_index(&mut constraints, &format!("localSecondaryIndexes.{}.member", at + 1), index, 2);
     }
     constraints.one_of("billingMode", input.billing_mode.as_deref(), values::BILLING_MODE);
     definition::check_throughput(&mut constraints, "provisionedThroughput", input.provisioned_throughput.as_ref());
@@ -304,3 +305,6 @@ fn undefined_index_keys(key: &KeyNames, attributes: &[KeyAttribute]) -> Error {
         defined.join(", ")
     ))
 }
+
+#[cfg(test)]
+mod tests;

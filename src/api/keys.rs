@@ -49,6 +49,21 @@ pub fn from_item(table: &Table, item: &Item) -> Result<Key, Error> {
     Ok(key)
 }
 
+/// The key of an item to be put by a batch, in which DynamoDB tells nothing of what is wrong with it.
+pub fn from_batched_item(table: &Table, item: &Item) -> Result<Key, Error> {
+    if Key::of(&table.key, item).is_none() {
+        return Err(Error::validation(SCHEMA_MISMATCH));
+    }
+    from_item(table, item)
+}
+
+/// An empty value for a key attribute, of the table or of an index: in a transaction this is the request's error and not
+/// its action's, which everything else that is wrong with a key is.
+pub fn check_none_empty(table: &Table, attributes: &Item) -> Result<(), Error> {
+    check_not_empty(&table.key, attributes)?;
+    check_index_empty(table, attributes)
+}
+
 /// The index keys of an item as an update would leave it; only attributes that `is_touched` can be wrong.
 pub fn check_updated(table: &Table, item: &Item, is_touched: impl Fn(&str) -> bool) -> Result<(), Error> {
     for index in &table.indexes {
@@ -98,6 +113,16 @@ fn check_index_types(table: &Table, item: &Item) -> Result<(), Error> {
 }
 
 fn check_index_values(table: &Table, item: &Item) -> Result<(), Error> {
+    check_index_empty(table, item)?;
+    for index in &table.indexes {
+        if let Some(key) = Key::of(&index.key, item) {
+            check_size(&key)?;
+        }
+    }
+    Ok(())
+}
+
+fn check_index_empty(table: &Table, item: &Item) -> Result<(), Error> {
     for index in &table.indexes {
         for attribute in index.key.attributes() {
             if let Some(kind) = item.get(&attribute.name).and_then(empty_kind) {
@@ -108,9 +133,6 @@ fn check_index_values(table: &Table, item: &Item) -> Result<(), Error> {
                     index.name, attribute.name
                 )));
             }
-        }
-        if let Some(key) = Key::of(&index.key, item) {
-            check_size(&key)?;
         }
     }
     Ok(())
@@ -163,3 +185,6 @@ fn check_size(key: &Key) -> Result<(), Error> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+pub mod tests;

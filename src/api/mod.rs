@@ -8,6 +8,7 @@
 mod batch_get_item;
 mod batch_write_item;
 mod capacity;
+pub mod compatibility;
 mod constraints;
 mod create_table;
 mod delete_item;

@@ -63,6 +63,7 @@ pub struct Input {
 impl Input {
     fn common(&self) -> Common<'_> {
         Common {
+            is_query: true,
             index_name: self.index_name.as_deref(),
             select: self.select.as_deref(),
             limit: self.limit,

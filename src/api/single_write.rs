@@ -28,12 +28,12 @@ pub struct Asked<'a> {
 impl Asked<'_> {
     pub fn check(&self, constraints: &mut Constraints) {
         constraints.one_of("returnConsumedCapacity", self.consumed_capacity, values::RETURN_CONSUMED_CAPACITY);
+        constraints.one_of("returnValues", self.return_values, values::RETURN_VALUES);
         constraints.one_of(
             "returnItemCollectionMetrics",
             self.item_collection_metrics,
             values::RETURN_ITEM_COLLECTION_METRICS,
         );
-        constraints.one_of("returnValues", self.return_values, values::RETURN_VALUES);
         constraints.one_of("returnValuesOnConditionCheckFailure", self.on_condition_failure, values::RETURN_ON_FAILURE);
     }
 

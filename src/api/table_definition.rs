@@ -50,8 +50,10 @@ pub struct IndexInput {
     pub key_schema: Option<Vec<KeySchemaElement>>,
     pub projection: Option<ProjectionInput>,
     pub provisioned_throughput: Option<ThroughputInput>,
-    pub on_demand_throughput: Option<Given>,
-    pub warm_throughput: Option<Given>,
+    #[expect(dead_code, reason = "accepted, without effect")]
+    on_demand_throughput: Option<Given>,
+    #[expect(dead_code, reason = "accepted, without effect")]
+    warm_throughput: Option<Given>,
 }
 
 /// Largest capacity that DynamoDB takes for a number at all.
@@ -193,7 +195,7 @@ impl KeyNames {
             }
             if names.all().any(|other| *other == name) {
                 return Err(Error::validation(
-                    "Both the Hash Key and the Range Key element in the KeySchema have the same name",
+                    "Invalid KeySchema: Both the Hash Key and the Range Key element in the KeySchema have the same name",
                 ));
             }
             if is_partition && (!names.sort.is_empty() || at == 1 && !several) {

@@ -122,17 +122,22 @@ async fn plan<'a>(
     realm: &Realm,
     gets: &[(&'a Get, &'a str, &'a Attributes)],
 ) -> Result<Vec<Planned<'a>>, Error> {
-    let mut planned = Vec::with_capacity(gets.len());
-    for (get, given_name, key) in gets {
+    // Every expression is read before any table is looked up.
+    let mut read = Vec::with_capacity(gets.len());
+    for (get, _, key) in gets {
         let key = key.item()?;
         let texts = Texts {
             names: get.expression_attribute_names.as_ref(),
             projection: get.projection_expression.as_deref(),
             ..Texts::default()
         };
-        let projection = texts.parse(&["ProjectionExpression"])?.projection;
+        read.push((key, texts.parse(&["ProjectionExpression"])?.projection));
+    }
+    let mut planned = Vec::with_capacity(gets.len());
+    for ((_, given_name, _), (key, projection)) in gets.iter().zip(read) {
         let name = TableName::parse(realm, given_name)?;
         let table = store.table(&name.realm, name.name).await?;
+        keys::check_none_empty(&table, key)?;
         let key = keys::from_parameter(&table, key);
         planned.push(Planned { given_name, projection, table, key });
     }

@@ -72,11 +72,14 @@ pub async fn plan<'a>(
         items.iter().enumerate().map(|(at, item)| action(&mut constraints, at, item)).collect();
     constraints.finish(())?;
 
-    let mut planned = Vec::with_capacity(actions.len());
+    // Every action is read before any table is looked up.
+    let mut read = Vec::with_capacity(actions.len());
     for action in actions {
-        let action = action
-            .ok_or_else(|| Error::validation("TransactItems can only contain one of Check, Put, Update or Delete"))?;
-        planned.push(prepare(store, realm, action).await?);
+        read.push(action.ok_or_else(one_action)?.read()?);
+    }
+    let mut planned = Vec::with_capacity(read.len());
+    for read in read {
+        planned.push(read.plan(store, realm).await?);
     }
     let keys = planned.iter().filter_map(|planned| Some((planned.table.id, planned.key.as_ref().ok()?)));
     if keys::any_twice(keys) {
@@ -123,26 +126,47 @@ fn action<'a>(constraints: &mut Constraints, at: usize, item: &'a TransactWriteI
     }
 }
 
-async fn prepare<'a>(store: &Store, realm: &Realm, action: Action<'a>) -> Result<Planned<'a>, Error> {
-    // Constraints have made sure of both.
-    let (Some(given_name), Some(attributes)) = (action.table_name, action.attributes) else {
-        return Err(Error::validation("TransactItems can only contain one of Check, Put, Update or Delete"));
-    };
-    let attributes = attributes.item()?;
-    let possible: &[&str] = match action.verb {
-        Verb::Update => &["UpdateExpression", "ConditionExpression"],
-        Verb::Check | Verb::Put | Verb::Delete => &["ConditionExpression"],
-    };
-    let expressions = action.texts.parse(possible)?;
-    if action.verb == Verb::Put {
-        check_item_size(attributes, ITEM_TOO_LARGE)?;
+fn one_action() -> Error {
+    Error::validation("TransactItems can only contain one of Check, Put, Update or Delete")
+}
+
+/// One action whose values and expressions are understood.
+struct ReadAction<'a> {
+    verb: Verb,
+    given_name: &'a str,
+    attributes: &'a Item,
+    expressions: Expressions,
+    return_item: bool,
+}
+
+impl<'a> Action<'a> {
+    fn read(self) -> Result<ReadAction<'a>, Error> {
+        // Constraints have made sure of both.
+        let (Some(given_name), Some(attributes)) = (self.table_name, self.attributes) else { return Err(one_action()) };
+        let attributes = attributes.item()?;
+        let possible: &[&str] = match self.verb {
+            Verb::Update => &["UpdateExpression", "ConditionExpression"],
+            Verb::Check | Verb::Put | Verb::Delete => &["ConditionExpression"],
+        };
+        let expressions = self.texts.parse(possible)?;
+        if self.verb == Verb::Put {
+            check_item_size(attributes, ITEM_TOO_LARGE)?;
+        }
+        Ok(ReadAction { verb: self.verb, given_name, attributes, expressions, return_item: self.return_item })
     }
-    let name = TableName::parse(realm, given_name)?;
-    let table = store.table(&name.realm, name.name).await?;
-    let key = match action.verb {
-        Verb::Put => keys::from_item(&table, attributes),
-        Verb::Check | Verb::Delete | Verb::Update => keys::from_parameter(&table, attributes),
-    };
-    let key = key.and_then(|key| check_touches_no_key(&table, expressions.update.as_ref()).map(|()| key));
-    Ok(Planned { given_name, table, key, verb: action.verb, attributes, expressions, return_item: action.return_item })
+}
+
+impl<'a> ReadAction<'a> {
+    async fn plan(self, store: &Store, realm: &Realm) -> Result<Planned<'a>, Error> {
+        let Self { verb, given_name, attributes, expressions, return_item } = self;
+        let name = TableName::parse(realm, given_name)?;
+        let table = store.table(&name.realm, name.name).await?;
+        keys::check_none_empty(&table, attributes)?;
+        let key = match verb {
+            Verb::Put => keys::from_item(&table, attributes),
+            Verb::Check | Verb::Delete | Verb::Update => keys::from_parameter(&table, attributes),
+        };
+        let key = key.and_then(|key| check_touches_no_key(&table, expressions.update.as_ref()).map(|()| key));
+        Ok(Planned { given_name, table, key, verb, attributes, expressions, return_item })
+    }
 }

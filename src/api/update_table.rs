@@ -363,3 +363,6 @@ fn kept_attributes(table: &Table, attributes: Vec<KeyAttribute>, changes: &[Tabl
     };
     attributes.into_iter().filter(|attribute| is_used(&attribute.name)).collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -12,8 +12,14 @@ use crate::error::Error;
 
 const REQUEST_ID_LENGTH: usize = 52;
 
-/// A request id of the form AWS gives: 52 digits and capital letters.
-fn request_id(clock: &Clock) -> String {
+/// A finished request: how it ended, and its id.
+pub struct Answer {
+    pub outcome: Outcome,
+    pub request_id: String,
+}
+
+/// A request id of the form AWS gives: 52 digits and capital letters. Takes the clock's lock: not with the GIL held.
+pub fn request_id(clock: &Clock) -> String {
     const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHIJKLMNOPQRSTUV";
     const PER_WORD: usize = 12;
     let mut id = String::with_capacity(REQUEST_ID_LENGTH);
@@ -27,13 +33,13 @@ fn request_id(clock: &Clock) -> String {
     id
 }
 
-/// `(status, parsed)` of an operation's outcome.
-pub fn to_answer<'py>(py: Python<'py>, clock: &Clock, outcome: &Outcome) -> PyResult<(u16, Bound<'py, PyDict>)> {
-    let (status, parsed) = match outcome {
+/// `(status, parsed)` of a finished request.
+pub fn to_python_answer<'py>(py: Python<'py>, answer: &Answer) -> PyResult<(u16, Bound<'py, PyDict>)> {
+    let (status, parsed) = match &answer.outcome {
         Ok(response) => (200, into_dict(py, response)?),
         Err(error) => (error.shape().status, error_members(py, error)?),
     };
-    parsed.set_item(intern!(py, "ResponseMetadata"), metadata(py, status, &request_id(clock))?)?;
+    parsed.set_item(intern!(py, "ResponseMetadata"), metadata(py, status, &answer.request_id)?)?;
     Ok((status, parsed))
 }
 
@@ -64,7 +70,7 @@ fn error_members<'py>(py: Python<'py>, error: &Error) -> PyResult<Bound<'py, PyD
     parsed.set_item(intern!(py, "Error"), to_python(py, &Summary { message: &message, code })?)?;
     match error {
         Error::ConditionalCheckFailed { item: Some(item) } => {
-            parsed.set_item(intern!(py, "Item"), to_python(py, &**item)?)?;
+            parsed.set_item(intern!(py, "Item"), to_python(py, item.as_ref())?)?;
         }
         Error::TransactionCanceled { reasons } => {
             parsed.set_item(intern!(py, "CancellationReasons"), to_python(py, &Reasons(reasons))?)?;

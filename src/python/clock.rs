@@ -1,4 +1,4 @@
-//! A database's clock as Python moves it.
+//! A database's clock as Python moves it. Its lock, like every lock of the core, is taken with the GIL released.
 
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -36,7 +36,7 @@ impl Clock {
         let datetime = py.import(intern!(py, "datetime"))?;
         let utc = datetime.getattr(intern!(py, "timezone"))?.getattr(intern!(py, "utc"))?;
         #[expect(clippy::cast_precision_loss, reason = "milliseconds fit 53 bits for 285,000 years")]
-        let seconds = self.store.clock().now().millis() as f64 / 1000.0;
+        let seconds = py.detach(|| self.store.clock().now()).millis() as f64 / 1000.0;
         datetime.getattr(intern!(py, "datetime"))?.call_method1(intern!(py, "fromtimestamp"), (seconds, utc))
     }
 
@@ -53,35 +53,35 @@ impl Clock {
     ) -> PyResult<()> {
         let given = delta.map(seconds_of).transpose()?.unwrap_or_default();
         let total = given + days * 86_400.0 + hours * 3_600.0 + minutes * 60.0 + seconds;
-        self.store.clock().advance(millis(total));
+        py.detach(|| self.store.clock().advance(millis(total)));
         self.catch_up(py)
     }
 
     /// Shows `moment` from now on; goes on running from there unless frozen.
     fn travel_to(&self, py: Python<'_>, moment: &Bound<'_, PyAny>) -> PyResult<()> {
         let seconds: f64 = moment.call_method0(intern!(py, "timestamp"))?.extract()?;
-        self.store.clock().travel_to(Timestamp(millis(seconds)));
+        py.detach(|| self.store.clock().travel_to(Timestamp(millis(seconds))));
         self.catch_up(py)
     }
 
     /// Stops the clock at the time it shows.
-    fn freeze(&self) {
-        self.store.clock().freeze();
+    fn freeze(&self, py: Python<'_>) {
+        py.detach(|| self.store.clock().freeze());
     }
 
     /// Runs again with the machine's time.
     fn resume(&self, py: Python<'_>) -> PyResult<()> {
-        self.store.clock().resume_system_time();
+        py.detach(|| self.store.clock().resume_system_time());
         self.catch_up(py)
     }
 
     #[getter]
-    fn frozen(&self) -> bool {
-        self.store.clock().is_frozen()
+    fn frozen(&self, py: Python<'_>) -> bool {
+        py.detach(|| self.store.clock().is_frozen())
     }
 
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
-        let state = if self.frozen() { ", frozen" } else { "" };
+        let state = if self.frozen(py) { ", frozen" } else { "" };
         Ok(format!("<Clock {}{state}>", self.now(py)?))
     }
 }

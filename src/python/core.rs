@@ -5,9 +5,9 @@ use std::sync::Arc;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
-use super::answer::to_answer;
+use super::answer::{Answer, request_id, to_python_answer};
 use super::clock::Clock;
-use super::dispatch::{self, Outcome, Store};
+use super::dispatch::{self, Store};
 use super::errors::{InternalError, guarded};
 use super::operation::{Operation, Request};
 use super::wait::{settle, settle_or_await};
@@ -16,6 +16,11 @@ use crate::error::Error;
 /// The exception for an error outside any operation: opening or forking a database.
 pub fn failed(error: Error) -> PyErr {
     InternalError::new_err(error.to_string())
+}
+
+fn finish(py: Python<'_>, answer: &Answer) -> PyResult<Py<PyAny>> {
+    let (status, parsed) = to_python_answer(py, answer)?;
+    Ok((status, parsed).into_pyobject(py)?.into_any().unbind())
 }
 
 /// A database, and the account its tables belong to.
@@ -27,20 +32,30 @@ pub struct Core {
 
 impl Core {
     /// The work of one request, owning all it needs.
-    fn run(&self, request: Result<dispatch::Request, Error>, region: &str) -> impl Future<Output = Outcome> + Send + use<> {
+    fn run(
+        &self,
+        request: Result<dispatch::Request, Error>,
+        region: &str,
+    ) -> impl Future<Output = Answer> + Send + use<> {
         let (store, realm) = (self.store.clone(), dispatch::realm(&self.account, region));
-        async move { dispatch::dispatch(&store, &realm, request?).await }
+        async move {
+            let outcome = match request {
+                Ok(request) => dispatch::dispatch(&store, &realm, request).await,
+                Err(error) => Err(error),
+            };
+            Answer { outcome, request_id: request_id(store.clock()) }
+        }
     }
 
-    fn finish(&self, py: Python<'_>, outcome: &Outcome) -> PyResult<Py<PyAny>> {
-        let (status, parsed) = to_answer(py, self.store.clock(), outcome)?;
-        Ok((status, parsed).into_pyobject(py)?.into_any().unbind())
-    }
-
-    fn answer_now(&self, py: Python<'_>, request: Result<dispatch::Request, Error>, region: &str) -> PyResult<Py<PyAny>> {
+    fn answer_now(
+        &self,
+        py: Python<'_>,
+        request: Result<dispatch::Request, Error>,
+        region: &str,
+    ) -> PyResult<Py<PyAny>> {
         guarded(|| {
-            let outcome = settle(py, self.run(request, region))?;
-            self.finish(py, &outcome)
+            let answer = settle(py, self.run(request, region))?;
+            finish(py, &answer)
         })
     }
 }
@@ -83,7 +98,13 @@ impl Core {
     }
 
     /// `(status, parsed)` of a serialised request.
-    fn answer_json(&self, py: Python<'_>, operation: &Operation, body: &Bound<'_, PyBytes>, region: &str) -> PyResult<Py<PyAny>> {
+    fn answer_json(
+        &self,
+        py: Python<'_>,
+        operation: &Operation,
+        body: &Bound<'_, PyBytes>,
+        region: &str,
+    ) -> PyResult<Py<PyAny>> {
         self.answer_now(py, dispatch::from_json(operation.get(), body.as_bytes()), region)
     }
 
@@ -97,13 +118,18 @@ impl Core {
     ) -> PyResult<Bound<'py, PyAny>> {
         guarded(|| {
             let work = self.run(dispatch::from_json(operation.get(), body.as_bytes()), region);
-            let this = Self { store: self.store.clone(), account: Arc::clone(&self.account) };
-            settle_or_await(py, work, move |py, outcome| guarded(|| this.finish(py, &outcome)))
+            settle_or_await(py, work, |py, answer| guarded(|| finish(py, &answer)))
         })
     }
 
     /// `(status, parsed)` of a call given as Python objects; what is not a request is a SerializationException.
-    fn call(&self, py: Python<'_>, operation: &Operation, parameters: &Bound<'_, PyAny>, region: &str) -> PyResult<Py<PyAny>> {
+    fn call(
+        &self,
+        py: Python<'_>,
+        operation: &Operation,
+        parameters: &Bound<'_, PyAny>,
+        region: &str,
+    ) -> PyResult<Py<PyAny>> {
         let request = guarded(|| Ok(dispatch::from_python(operation.get(), parameters)))?;
         let request = request.map_err(|rejected| Error::Serialization(rejected.to_string()));
         self.answer_now(py, request, region)
@@ -120,8 +146,7 @@ impl Core {
         guarded(|| {
             let request = dispatch::from_python(operation.get(), parameters);
             let request = request.map_err(|rejected| Error::Serialization(rejected.to_string()));
-            let this = Self { store: self.store.clone(), account: Arc::clone(&self.account) };
-            settle_or_await(py, self.run(request, region), move |py, outcome| guarded(|| this.finish(py, &outcome)))
+            settle_or_await(py, self.run(request, region), |py, answer| guarded(|| finish(py, &answer)))
         })
     }
 }

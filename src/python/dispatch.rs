@@ -3,17 +3,18 @@
 //! Everything Python does becomes one of these functions; the rest of the room converts.
 
 use pyo3::prelude::*;
-use serde::ser::{SerializeMap, SerializeSeq, Serializer};
 use serde::Serialize;
+use serde::ser::{SerializeMap, SerializeSeq, Serializer};
 
 use super::de::{Rejected, Value};
-pub use crate::api::{Operation, Request, Response, dispatch};
-pub use crate::store::Store;
 use crate::api;
 use crate::clock::Clock;
 use crate::error::{CancellationReason, Error};
-use crate::kv::Database;
+use crate::kv::{Database, Work};
 use crate::store::Realm;
+
+pub use crate::api::{Operation, Request, Response, dispatch};
+pub use crate::store::Store;
 
 /// How an operation ends.
 pub type Outcome = Result<Response, Error>;
@@ -58,12 +59,48 @@ pub async fn catch_up(store: &Store) -> Result<(), Error> {
 #[derive(Serialize)]
 pub struct Info<'a> {
     engine: &'static str,
-    account: &'a str,
     version: &'static str,
+    account: &'a str,
+    /// The database's random id; a fork has its own.
+    id: String,
+    work: WorkDone,
 }
 
-pub fn info<'a>(_store: &Store, account: &'a str) -> Info<'a> {
-    Info { engine: "memory", account, version: env!("CARGO_PKG_VERSION") }
+/// What the engine did so far. A fork counts from zero.
+#[derive(Serialize)]
+struct WorkDone {
+    transactions: u64,
+    commits: u64,
+    conflicts: u64,
+    retries: u64,
+    keys_read: u64,
+    pairs_read: u64,
+    round_trips: u64,
+    bytes_read: u64,
+    keys_written: u64,
+    bytes_written: u64,
+}
+
+pub fn info<'a>(store: &Store, account: &'a str) -> Info<'a> {
+    let id = format!("{:032x}", u128::from_be_bytes(store.id()));
+    Info { engine: "memory", version: env!("CARGO_PKG_VERSION"), account, id, work: store.work().into() }
+}
+
+impl From<Work> for WorkDone {
+    fn from(work: Work) -> Self {
+        Self {
+            transactions: work.transactions,
+            commits: work.commits,
+            conflicts: work.conflicts,
+            retries: work.retries,
+            keys_read: work.keys_read,
+            pairs_read: work.pairs_read,
+            round_trips: work.round_trips,
+            bytes_read: work.bytes_read,
+            keys_written: work.keys_written,
+            bytes_written: work.bytes_written,
+        }
+    }
 }
 
 /// The reasons of a cancelled transaction, as its exception lists them.

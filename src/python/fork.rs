@@ -1,17 +1,18 @@
-//! What keeps `os.fork()` safe: the three functions that `os.register_at_fork` is given.
+//! `os.fork()` as Python announces it, passed on to `crate::fork` and to the runtime.
 //!
-//! `crate::fork` closes a gate that every lock of the core is taken through, so at the moment of the fork no lock is
-//! held and none is waited for. Nobody waits for Python inside that gate, hence never for the forking thread.
+//! Between `before` and `after` the forking thread holds the gate of every `Lock` and may lose the GIL for a while. So
+//! nobody in this room may take a `Lock` with the GIL held: it would wait for the gate, and the forker for the GIL.
 
 use pyo3::prelude::*;
 
 use super::runtime;
 use crate::fork;
 
-/// For `os.register_at_fork(before=…)`.
+/// For `os.register_at_fork(before=…)`: waits until no thread is inside a critical section.
 #[pyfunction]
-pub fn _before_fork() {
-    fork::prepare();
+pub fn _before_fork(py: Python<'_>) {
+    // Without the GIL: the thread waited for may be one that forks as well, and needs it to get on.
+    py.detach(fork::prepare);
 }
 
 /// For `os.register_at_fork(after_in_parent=…)`.

@@ -21,7 +21,12 @@ static RUNTIME: Lock<Option<Arc<Runtime>>> = Lock::new(None);
 const WORKERS: usize = 2;
 
 /// The runtime's handle; starts it when nobody has yet.
-pub fn handle() -> PyResult<Handle> {
+pub fn handle(py: Python<'_>) -> PyResult<Handle> {
+    // With the GIL released, as every lock is taken: a thread about to fork holds them all and needs the GIL.
+    py.detach(handle_or_start)
+}
+
+fn handle_or_start() -> PyResult<Handle> {
     let mut runtime = RUNTIME.lock();
     if let Some(runtime) = &*runtime {
         return Ok(runtime.handle().clone());
@@ -44,7 +49,8 @@ where
     F: Future<Output = PyResult<T>> + Send + 'static,
     T: for<'py> IntoPyObject<'py> + Send + 'static,
 {
-    let _inside = handle()?.enter();
+    let handle = handle(py)?;
+    let _inside = handle.enter();
     generic::future_into_py::<Tokio, _, T>(py, future)
 }
 

@@ -6,7 +6,7 @@
 
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ use super::runtime;
 /// How often a waiting main thread looks for signals.
 const SIGNAL_INTERVAL: Duration = Duration::from_millis(50);
 
-/// A future whose every poll hands a panic over as an error.
+/// A future that hands a panic over as an error.
 struct Guarded<F>(F);
 
 impl<F: Future + Unpin> Future for Guarded<F> {
@@ -42,16 +42,22 @@ where
     F: Future + Send,
     F::Output: Send,
 {
-    let mut future = Guarded(pin!(future));
+    let mut future = Guarded(Box::pin(future));
     if let Poll::Ready(outcome) = py.detach(|| poll_once(&mut future)) {
         return outcome;
     }
-    let runtime = runtime::handle()?;
+    let runtime = runtime::handle(py)?;
     loop {
         let turn = py.detach(|| runtime.block_on(async { tokio::time::timeout(SIGNAL_INTERVAL, &mut future).await }));
         match turn {
             Ok(outcome) => return outcome,
-            Err(_elapsed) => py.check_signals()?,
+            Err(_elapsed) => {
+                if let Err(interrupt) = py.check_signals() {
+                    // What it holds may take locks to let go of: never with the GIL held.
+                    py.detach(move || drop(future));
+                    return Err(interrupt);
+                }
+            }
         }
     }
 }

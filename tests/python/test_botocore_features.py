@@ -95,18 +95,18 @@ def test_a_failed_condition_carries_the_item_when_asked(client, table):
 INVALID = [
     {},
     {"TableName": 3, "Item": {}},
-    {"TableName": "t", "Item": {"pk": "text"}},
-    {"TableName": "t", "Item": {"pk": {"S": 1}}},
-    {"TableName": "t", "Item": {"pk": {"N": 1}}},
-    {"TableName": "t", "Item": {"pk": {"X": "1"}}},
-    {"TableName": "t", "Item": {1: {"S": "a"}}},
-    {"TableName": "t", "Item": {"pk": {"B": 1}}},
-    {"TableName": "t", "Item": {"pk": {"L": "abc"}}},
-    {"TableName": "t", "Item": {"pk": {"BOOL": "yes"}}},
-    {"TableName": "t", "Item": {"pk": None}},
-    {"TableName": "t", "Item": [], "Unknown": 1},
+    {"TableName": "nowhere", "Item": {"pk": "text"}},
+    {"TableName": "nowhere", "Item": {"pk": {"S": 1}}},
+    {"TableName": "nowhere", "Item": {"pk": {"N": 1}}},
+    {"TableName": "nowhere", "Item": {"pk": {"X": "1"}}},
+    {"TableName": "nowhere", "Item": {1: {"S": "a"}}},
+    {"TableName": "nowhere", "Item": {"pk": {"B": 1}}},
+    {"TableName": "nowhere", "Item": {"pk": {"L": "abc"}}},
+    {"TableName": "nowhere", "Item": {"pk": {"BOOL": "yes"}}},
+    {"TableName": "nowhere", "Item": {"pk": None}},
+    {"TableName": "nowhere", "Item": [], "Unknown": 1},
     {"TableName": "", "Item": {}},
-    {"TableName": "t", "Item": {"pk": {"SS": [1]}}, "ReturnValues": None},
+    {"TableName": "nowhere", "Item": {"pk": {"SS": [1]}}, "ReturnValues": None},
 ]
 
 
@@ -123,11 +123,11 @@ def test_invalid_parameters_are_botocores_own_error(client, session, db, paramet
 
 
 VALID = [
-    {"TableName": "t", "Item": {}},
-    {"TableName": "t", "Item": {"pk": {"S": "a", "N": "1"}}},
-    {"TableName": "t", "Item": {"pk": {"L": ({"S": "a"},)}}},
-    {"TableName": "t", "Item": {"pk": {"B": "text"}}},
-    {"TableName": "t", "Item": {"pk": {"NULL": True}}, "Expected": {"a": {"Exists": False}}},
+    {"TableName": "nowhere", "Item": {}},
+    {"TableName": "nowhere", "Item": {"pk": {"S": "a", "N": "1"}}},
+    {"TableName": "nowhere", "Item": {"pk": {"L": ({"S": "a"},)}}},
+    {"TableName": "nowhere", "Item": {"pk": {"B": "text"}}},
+    {"TableName": "nowhere", "Item": {"pk": {"NULL": True}}, "Expected": {"a": {"Exists": False}}},
 ]
 
 

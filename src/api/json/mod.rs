@@ -1,7 +1,7 @@
 //! The JSON protocol: a request from its body, an answer or an error to its body.
 //!
 //! Blobs are base64 and timestamps are seconds. A body that the protocol does not allow is a SerializationException with
-//! DynamoDB's words where they are known. Depth is bounded by the parser's own limit of 128 levels.
+//! DynamoDB's words where they are known. Depth is bounded.
 
 mod read;
 

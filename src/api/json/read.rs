@@ -1,7 +1,7 @@
 //! JSON read into a tree of its own, and the serde deserializer over it.
 //!
 //! The tree keeps the order of members, which serde_json's does not, and the deserializer words type errors as DynamoDB
-//! does. Source of the words: DynamoDB's answers to wrongly typed requests, as public issue threads quote them.
+//! does. Depth is measured before anything recurses. Source of the words: DynamoDB's answers to wrongly typed requests, as public issue threads quote them.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -51,8 +51,35 @@ pub enum Node<'de> {
     Object(Vec<(Cow<'de, str>, Node<'de>)>),
 }
 
+/// Deepest nesting of a body. The deepest attribute value takes two levels for each of its 32.
+const MAX_LEVELS: usize = 80;
+
 pub fn parse(body: &[u8]) -> Result<Node<'_>, Error> {
-    serde_json::from_slice(body).map_err(|error| Error::Serialization(format!("The request body is not valid JSON: {error}")))
+    if levels(body) > MAX_LEVELS {
+        return Err(Error::Serialization(format!("The request body is nested more than {MAX_LEVELS} levels deep")));
+    }
+    serde_json::from_slice(body)
+        .map_err(|error| Error::Serialization(format!("The request body is not valid JSON: {error}")))
+}
+
+/// How deep the brackets of a JSON text nest. Of a text that is no JSON any number.
+fn levels(body: &[u8]) -> usize {
+    let (mut deepest, mut level) = (0_usize, 0_usize);
+    let (mut in_text, mut escaped) = (false, false);
+    for byte in body {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_text => escaped = true,
+            b'"' => in_text = !in_text,
+            b'[' | b'{' if !in_text => {
+                level += 1;
+                deepest = deepest.max(level);
+            }
+            b']' | b'}' if !in_text => level = level.saturating_sub(1),
+            _ => {}
+        }
+    }
+    deepest
 }
 
 impl<'de> Deserialize<'de> for Node<'de> {
@@ -146,7 +173,10 @@ impl Node<'_> {
     fn integer(&self) -> Result<i64, Fault> {
         match self {
             Self::Integer(value) => Ok(*value),
-            #[expect(clippy::cast_possible_truncation, reason = "whole and within 53 bits, which the guard has checked")]
+            #[expect(
+                clippy::cast_possible_truncation,
+                reason = "whole and within 53 bits, which the guard has checked"
+            )]
             Self::Float(value) if value.fract() == 0.0 && value.abs() < 9e15 => Ok(*value as i64),
             other => Err(other.instead_of("Integer")),
         }
@@ -218,12 +248,12 @@ impl<'de> Deserializer<'de> for Node<'de> {
 
     fn deserialize_byte_buf<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
         match self {
-            Self::Text(text) if text.len() % 4 != 0 => Err(Fault(format!(
-                "Base64 encoded length is expected a multiple of 4 bytes but found: {}",
-                text.len()
-            ))),
+            Self::Text(text) if text.len() % 4 != 0 => {
+                Err(Fault(format!("Base64 encoded length is expected a multiple of 4 bytes but found: {}", text.len())))
+            }
             Self::Text(text) => {
-                let bytes = STANDARD.decode(text.as_bytes()).map_err(|error| Fault(format!("Invalid base64: {error}")))?;
+                let bytes =
+                    STANDARD.decode(text.as_bytes()).map_err(|error| Fault(format!("Invalid base64: {error}")))?;
                 visitor.visit_byte_buf(bytes)
             }
             other => Err(other.instead_of("ByteBuffer")),

@@ -1,0 +1,191 @@
+//! The compatibility page: every operation and parameter done, different or absent, from the table of operations itself.
+//!
+//! `docs/compatibility.md` is this module's output; a test compares the two. After a change run
+//! `FDYNO_WRITE_DOCS=1 cargo test the_committed_page` and commit the page.
+
+use std::fmt::{self, Write};
+
+use super::operations::{Operation, Service};
+use super::parameters::{Parameter, Status};
+
+/// What differs from DynamoDB beyond single parameters.
+const DIFFERENCES: &[(&str, &str)] = &[
+    (
+        "One shard",
+        "A stream has one logical shard, so its records have one total order. DynamoDB divides a stream into shards that \
+         split and end; a consumer that follows shards finds here one that stays open until the stream is closed.",
+    ),
+    (
+        "Consistency",
+        "Reads are strictly serializable and indexes are written in the item's own transaction: what was written is read \
+         at once, through global indexes too. `ConsistentRead` changes only the capacity that is reported.",
+    ),
+    (
+        "Table states",
+        "Tables and indexes are usable as soon as the operation that makes them answers. `CreateTable` answers CREATING as \
+         on AWS, `DescribeTable` says ACTIVE from then on; `UpdateTable` has added or removed an index, its entries \
+         included, when it answers; a deleted table is gone at once.",
+    ),
+    (
+        "Conflicts",
+        "Conflicts between concurrent transactions are retried inside the call. TransactionConflictException and \
+         TransactionInProgressException do not occur.",
+    ),
+    (
+        "Capacity",
+        "Consumed capacity is reported by DynamoDB's rules and never throttled. Provisioned throughput is kept and shown. \
+         Attributes that a local index does not hold are fetched without being charged.",
+    ),
+    ("Batches", "`BatchWriteItem` leaves nothing unprocessed. `BatchGetItem` does when its answer reaches 16 MB."),
+    (
+        "Transactions",
+        "What one request writes in one transaction (items, index entries, change records, and what was read for them) is bounded by 10,000,000 bytes, as on FoundationDB. A TransactWriteItems within DynamoDB's own limits fits unless its items carry many indexes with keys of maximal length; then it gets a ValidationException and nothing is written.",
+    ),
+    (
+        "Statistics",
+        "`ItemCount`, `TableSizeBytes` and those of indexes are exact at every moment; DynamoDB refreshes them every six \
+         hours. Item collection sizes are always given as between 0 and 1 GB, and there is no limit of 10 GB.",
+    ),
+    (
+        "Record times",
+        "A change record's time is the time of its transaction's commit on the database's own clock, in whole seconds as \
+         on AWS.",
+    ),
+];
+
+/// The page.
+pub fn markdown() -> String {
+    let mut page = String::new();
+    // Writing to a String cannot fail.
+    let _infallible = write_page(&mut page);
+    page
+}
+
+fn write_page(page: &mut String) -> fmt::Result {
+    writeln!(page, "# Compatibility\n")?;
+    writeln!(
+        page,
+        "This page is generated from the table of operations (`src/api/operations.rs`), and a test keeps it so. It lists \
+         every operation of DynamoDB and DynamoDB Streams in botocore's model and every parameter of those that fdyno \
+         implements: done, different (and how), or absent. An absent operation answers UnknownOperationException, an \
+         absent parameter ValidationException; both name what is missing.\n"
+    )?;
+    writeln!(page, "## Differences\n")?;
+    for (title, text) in DIFFERENCES {
+        writeln!(page, "* **{title}.** {text}")?;
+    }
+    for (service, title) in [(Service::DynamoDb, "DynamoDB"), (Service::Streams, "DynamoDB Streams")] {
+        let mut operations: Vec<Operation> =
+            Operation::all().iter().copied().filter(|operation| operation.service() == service).collect();
+        operations.sort_unstable_by_key(|operation| operation.name());
+        let done = operations.iter().filter(|operation| operation.status() != Status::Absent).count();
+        writeln!(page, "\n## {title}: {done} of {} operations\n", operations.len())?;
+        writeln!(page, "| operation | status |\n| --- | --- |")?;
+        for operation in &operations {
+            writeln!(page, "| {} | {} |", operation.name(), status(operation.status()))?;
+        }
+        for operation in operations {
+            if !operation.parameters().is_empty() {
+                write_parameters(page, operation)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn write_parameters(page: &mut String, operation: Operation) -> fmt::Result {
+    writeln!(page, "\n### {}\n", operation.name())?;
+    let names = |wanted: Status| -> Vec<String> {
+        let parameters = operation.parameters().iter().filter(|parameter| parameter.status == wanted);
+        parameters.map(|parameter| format!("`{}`", parameter.name)).collect()
+    };
+    writeln!(page, "* done: {}", names(Status::Done).join(", "))?;
+    for Parameter { name, status } in operation.parameters() {
+        if let Status::Different(how) = status {
+            writeln!(page, "* different: `{name}`: {how}")?;
+        }
+    }
+    let absent = names(Status::Absent);
+    if !absent.is_empty() {
+        writeln!(page, "* absent: {}", absent.join(", "))?;
+    }
+    Ok(())
+}
+
+fn status(status: Status) -> String {
+    match status {
+        Status::Done => "done".to_owned(),
+        Status::Different(how) => format!("different: {how}"),
+        Status::Absent => "absent".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/compatibility.md");
+
+    /// Operations and the members of their inputs, from botocore's models: a line each, `service Operation Member …`.
+    const MODEL: &str = include_str!("../../tests/data/operations.txt");
+
+    fn model() -> impl Iterator<Item = (&'static str, &'static str, BTreeSet<&'static str>)> {
+        MODEL.lines().filter(|line| !line.starts_with('#')).filter_map(|line| {
+            let mut words = line.split(' ');
+            Some((words.next()?, words.next()?, words.collect()))
+        })
+    }
+
+    #[test]
+    fn the_committed_page_is_what_the_table_says() -> std::io::Result<()> {
+        if std::env::var_os("FDYNO_WRITE_DOCS").is_some() {
+            std::fs::write(PAGE, markdown())?;
+        }
+        assert_eq!(
+            std::fs::read_to_string(PAGE)?,
+            markdown(),
+            "run `FDYNO_WRITE_DOCS=1 cargo test the_committed_page`"
+        );
+        Ok(())
+    }
+
+    #[test]
+    fn the_table_lists_the_operations_of_the_models_and_no_others() {
+        let listed: BTreeSet<_> =
+            Operation::all().iter().map(|operation| (operation.service().name(), operation.name())).collect();
+        let modelled: BTreeSet<_> = model().map(|(service, name, _)| (service, name)).collect();
+        assert_eq!(listed, modelled);
+        assert_eq!(listed.len(), Operation::all().len());
+    }
+
+    #[test]
+    fn every_parameter_of_an_implemented_operation_has_a_status() {
+        for (service, name, members) in model() {
+            let Some(operation) = Operation::find(service, name) else { continue };
+            if operation.status() == Status::Absent {
+                continue;
+            }
+            let names =
+                || operation.parameters().iter().map(|parameter| parameter.name).filter(|name| !name.contains('.'));
+            assert_eq!(names().collect::<BTreeSet<_>>(), members, "{name}");
+            assert_eq!(names().count(), members.len(), "{name}");
+        }
+    }
+
+    #[test]
+    fn every_parameter_of_an_implemented_operation_is_read_and_unknown_ones_are_not() {
+        for (service, name, members) in model() {
+            let Some(operation) = Operation::find(service, name) else { continue };
+            if operation.status() == Status::Absent {
+                continue;
+            }
+            for member in members {
+                let body = format!(r#"{{"{member}":null}}"#);
+                assert!(crate::api::json::request(operation, body.as_bytes()).is_ok(), "{name}.{member}");
+            }
+            assert!(crate::api::json::request(operation, br#"{"Frobnicate":null}"#).is_err(), "{name}");
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! The table of errors, walked: every variant, its code, its status and its JSON.
+
+use fdyno::api::json;
+use fdyno::error::Error;
+
+/// One value of every variant; the match makes a new variant fail to compile until it is here.
+fn every_error() -> Vec<(Error, &'static str, u16)> {
+    let text = || "text".to_owned();
+    let all = vec![
+        (Error::Validation(text()), "ValidationException", 400),
+        (Error::Serialization(text()), "SerializationException", 400),
+        (Error::ResourceNotFound(text()), "ResourceNotFoundException", 400),
+        (Error::TableNotFound(text()), "TableNotFoundException", 400),
+        (Error::ResourceInUse(text()), "ResourceInUseException", 400),
+        (Error::TableInUse(text()), "TableInUseException", 400),
+        (Error::LimitExceeded(text()), "LimitExceededException", 400),
+        (Error::ConditionalCheckFailed { item: None }, "ConditionalCheckFailedException", 400),
+        (Error::TransactionCanceled { reasons: Vec::new() }, "TransactionCanceledException", 400),
+        (Error::TransactionConflict, "TransactionConflictException", 400),
+        (Error::IdempotentParameterMismatch, "IdempotentParameterMismatchException", 400),
+        (Error::ItemCollectionSizeLimitExceeded(text()), "ItemCollectionSizeLimitExceededException", 400),
+        (Error::ProvisionedThroughputExceeded(text()), "ProvisionedThroughputExceededException", 400),
+        (Error::Throttling(text()), "ThrottlingException", 400),
+        (Error::ExpiredIterator(text()), "ExpiredIteratorException", 400),
+        (Error::TrimmedDataAccess(text()), "TrimmedDataAccessException", 400),
+        (Error::UnknownOperation(text()), "UnknownOperationException", 400),
+        (Error::AccessDenied(text()), "AccessDeniedException", 400),
+        (Error::InternalServerError(text()), "InternalServerError", 500),
+        (Error::Storage(fdyno::kv::Error::Conflict), "InternalServerError", 500),
+        (Error::SchemaChanged, "InternalServerError", 500),
+    ];
+    for (error, ..) in &all {
+        match error {
+            Error::Validation(_)
+            | Error::Serialization(_)
+            | Error::ResourceNotFound(_)
+            | Error::TableNotFound(_)
+            | Error::ResourceInUse(_)
+            | Error::TableInUse(_)
+            | Error::LimitExceeded(_)
+            | Error::ConditionalCheckFailed { .. }
+            | Error::TransactionCanceled { .. }
+            | Error::TransactionConflict
+            | Error::IdempotentParameterMismatch
+            | Error::ItemCollectionSizeLimitExceeded(_)
+            | Error::ProvisionedThroughputExceeded(_)
+            | Error::Throttling(_)
+            | Error::ExpiredIterator(_)
+            | Error::TrimmedDataAccess(_)
+            | Error::UnknownOperation(_)
+            | Error::AccessDenied(_)
+            | Error::InternalServerError(_)
+            | Error::Storage(_)
+            | Error::SchemaChanged => {}
+        }
+    }
+    all
+}
+
+#[test]
+fn every_error_variant_has_its_code_and_status() {
+    for (value, code, status) in every_error() {
+        let shape = value.shape();
+        assert_eq!((shape.code, shape.status), (code, status));
+        assert!(shape.qualified().ends_with(&format!("#{code}")));
+        assert!(!value.to_string().is_empty());
+        assert!(String::from_utf8_lossy(&json::error(&value)).contains(code));
+    }
+}
