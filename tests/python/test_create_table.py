@@ -3,6 +3,7 @@
 import datetime
 import re
 
+import boto3
 import pytest
 from conftest import create_table
 from tables import KEYS_ONLY, NEW_AND_OLD, N, S, attributes, create_indexed, include, index, key_schema
@@ -106,8 +107,6 @@ def test_a_table_without_a_stream_names_none(db, client, table):
 
 
 def test_the_resource_creates_a_table_too(db, session):
-    import boto3
-
     resource = boto3.Session(botocore_session=session).resource("dynamodb")
     table = resource.create_table(
         TableName="orders",

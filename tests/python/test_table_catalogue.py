@@ -1,5 +1,7 @@
 """DescribeTable, ListTables, DeleteTable: the tables there are, and that each region has its own."""
 
+import re
+
 import pytest
 from conftest import create_table
 from records import read, stream_arn
@@ -187,7 +189,7 @@ def test_an_arn_of_another_region_is_not_served(db, session, client, table, refu
     refused(
         other.describe_table,
         "ValidationException",
-        __import__("re").compile("region"),
+        re.compile("region"),
         TableName=arn,
     )
 

@@ -2,6 +2,7 @@
 
 import re
 
+import boto3
 import pytest
 from conftest import create_table
 from records import kinds, read, stream_arn
@@ -228,8 +229,6 @@ def test_a_table_that_is_not_there_is_not_changed(client, table, refused):
 
 
 def test_the_resource_sees_the_change(db, session):
-    import boto3
-
     resource = boto3.Session(botocore_session=session).resource("dynamodb")
     create_table(resource.meta.client)
     table = resource.Table("orders").update(StreamSpecification=NEW_AND_OLD)
