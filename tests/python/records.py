@@ -37,7 +37,12 @@ def numbers(records):
 def told(records):
     """What a record is about: its kind, its key's values, its images."""
     return [
-        (record["eventName"], record["dynamodb"]["Keys"], record["dynamodb"].get("OldImage"), record["dynamodb"].get("NewImage"))
+        (
+            record["eventName"],
+            record["dynamodb"]["Keys"],
+            record["dynamodb"].get("OldImage"),
+            record["dynamodb"].get("NewImage"),
+        )
         for record in records
     ]
 

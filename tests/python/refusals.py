@@ -77,6 +77,8 @@ class Refusals:
         for name in self.table_names():
             described = self.client.describe_table(TableName=name)["Table"]
             types = {entry["AttributeName"]: entry["AttributeType"] for entry in described["AttributeDefinitions"]}
-            key = {element["AttributeName"]: values[types[element["AttributeName"]]] for element in described["KeySchema"]}
+            key = {
+                element["AttributeName"]: values[types[element["AttributeName"]]] for element in described["KeySchema"]
+            }
             self.client.put_item(TableName=name, Item=key)
             assert self.client.get_item(TableName=name, Key=key)["Item"] == key

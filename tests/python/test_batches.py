@@ -57,7 +57,6 @@ def test_twenty_five_is_the_most(client, tables, refused):
     )
 
 
-@pytest.mark.core
 @pytest.mark.parametrize(
     "requests",
     [
@@ -189,10 +188,11 @@ def test_a_hundred_keys_are_the_most(client, tables, refused):
     )
 
 
-@pytest.mark.core
 def test_keys_behind_sixteen_megabytes_come_back_unprocessed(client, tables):
     fill(client, "events", [item("a", n, big=S("x" * 390_000)) for n in range(50)])
-    wanted = {"events": {"Keys": [item("a", n) for n in range(50)], "ProjectionExpression": "pk, sk", "ConsistentRead": True}}
+    wanted = {
+        "events": {"Keys": [item("a", n) for n in range(50)], "ProjectionExpression": "pk, sk", "ConsistentRead": True}
+    }
     found, rounds = [], 0
     while wanted:
         answer = client.batch_get_item(RequestItems=wanted)
@@ -239,12 +239,12 @@ def test_a_batch_without_tables_is_refused(client, table, refused):
 
 def test_indexes_follow_batches(db, client):
     create_indexed(client)
-    client.batch_write_item(
-        RequestItems={"indexed": [put(**item("a", n, grp=S("g"), rank=N(n))) for n in range(10)]}
-    )
+    client.batch_write_item(RequestItems={"indexed": [put(**item("a", n, grp=S("g"), rank=N(n))) for n in range(10)]})
     client.batch_write_item(
         RequestItems={"indexed": [delete(**item("a", n)) for n in range(5)] + [put(**item("a", 9, grp=S("h")))]}
     )
     found = by_key(client.scan(TableName="indexed", IndexName="by_group_keys")["Items"])
     assert found == by_key([item("a", n, grp=S("h" if n == 9 else "g")) for n in range(5, 10)])
-    assert sorted(each["sk"]["N"] for each in client.scan(TableName="indexed", IndexName="by_group")["Items"]) == list("5678")
+    assert sorted(each["sk"]["N"] for each in client.scan(TableName="indexed", IndexName="by_group")["Items"]) == list(
+        "5678"
+    )

@@ -15,7 +15,6 @@ def units(answer):
     return answer["ConsumedCapacity"]["CapacityUnits"]
 
 
-@pytest.mark.core
 @pytest.mark.parametrize(("size", "expected"), [(100, 1), (1024, 1), (1025, 2), (2048, 2), (100_000, 98)])
 def test_a_write_costs_a_unit_for_each_kilobyte(client, table, size, expected):
     big = sized(size, pk=S("a"))
@@ -30,7 +29,6 @@ def test_a_write_costs_a_unit_for_each_kilobyte(client, table, size, expected):
     assert units(client.delete_item(TableName=table, **delete)) == 1
 
 
-@pytest.mark.core
 @pytest.mark.parametrize(("size", "expected"), [(100, 1), (4096, 1), (4097, 2), (8192, 2), (100_000, 25)])
 def test_a_read_costs_a_unit_for_each_four_kilobytes_and_half_when_not_consistent(client, table, size, expected):
     client.put_item(TableName=table, Item=sized(size, pk=S("a")))
@@ -43,7 +41,6 @@ def test_a_read_costs_a_unit_for_each_four_kilobytes_and_half_when_not_consisten
     assert units(client.get_item(ConsistentRead=True, **nobody)) == 1
 
 
-@pytest.mark.core
 def test_a_page_costs_what_its_items_weigh_together(db, client):
     create_sorted(client)
     fill(client, "events", [sized(1000, pk=S("a"), sk=N(n)) for n in range(10)])
@@ -117,7 +114,9 @@ def test_an_index_that_does_not_see_the_change_costs_nothing(db, client):
 def test_reading_an_index_is_told_of_the_index(db, client):
     create_indexed(client)
     client.put_item(TableName="indexed", Item=item("a", 1, grp=S("g"), rank=N(1), amount=N(1)))
-    answer = client.scan(TableName="indexed", IndexName="by_group", ReturnConsumedCapacity="INDEXES")["ConsumedCapacity"]
+    answer = client.scan(TableName="indexed", IndexName="by_group", ReturnConsumedCapacity="INDEXES")[
+        "ConsumedCapacity"
+    ]
     assert answer["GlobalSecondaryIndexes"] == {"by_group": {"CapacityUnits": 0.5}}
     assert answer["Table"] == {"CapacityUnits": 0.0} and answer["CapacityUnits"] == 0.5
 

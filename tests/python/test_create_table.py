@@ -34,7 +34,6 @@ def test_the_answer_describes_the_new_table(db, client):
     }
 
 
-@pytest.mark.core
 def test_the_waiter_finds_the_table_active(db, client):
     create_table(client)
     client.get_waiter("table_exists").wait(TableName="orders", WaiterConfig={"Delay": 0, "MaxAttempts": 1})
@@ -281,7 +280,9 @@ CONSTRAINT = "1 validation error detected: Value {} failed to satisfy constraint
             id="stream without view",
         ),
         pytest.param(
-            re.compile("at 'streamSpecification.streamViewType' failed to satisfy constraint: Member must satisfy enum"),
+            re.compile(
+                "at 'streamSpecification.streamViewType' failed to satisfy constraint: Member must satisfy enum"
+            ),
             {**ONE_KEY, "StreamSpecification": {"StreamEnabled": True, "StreamViewType": "EVERYTHING"}},
             id="unknown view",
         ),

@@ -9,7 +9,6 @@ FAILED = "ConditionalCheckFailedException"
 NOT_MET = "The conditional request failed"
 
 
-@pytest.mark.core
 def test_a_deleted_item_is_gone_from_its_indexes_too(db, client):
     create_indexed(client)
     for n in (1, 2):
@@ -39,7 +38,6 @@ def test_deleting_nothing_is_no_error_and_no_record(db, client, streams):
     assert kinds(read(streams, stream_arn(client, "orders"))) == ["INSERT", "REMOVE"]
 
 
-@pytest.mark.core
 def test_a_condition_that_does_not_hold_deletes_nothing(client, table, refused):
     old = {"pk": S("a"), "n": N(1)}
     client.put_item(TableName=table, Item=old)

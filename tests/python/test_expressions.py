@@ -54,7 +54,6 @@ def tokens(text):
     return text.split()
 
 
-@pytest.mark.core
 @pytest.mark.parametrize(
     ("text", "holds"),
     [
@@ -153,10 +152,11 @@ def test_names_are_substituted(client, there, text, names, values):
 
 PREFIX = "Invalid FilterExpression: "
 OPERAND = PREFIX + "Incorrect operand type for operator or function; operator or function: {}, operand type: {}"
-COUNT = PREFIX + "Incorrect number of operands for operator or function; operator or function: {}, number of operands: {}"
+COUNT = (
+    PREFIX + "Incorrect number of operands for operator or function; operator or function: {}, number of operands: {}"
+)
 
 
-@pytest.mark.core
 @pytest.mark.parametrize(
     ("message", "text", "values"),
     [
@@ -173,11 +173,23 @@ COUNT = PREFIX + "Incorrect number of operands for operator or function; operato
             "#x = :v",
             {":v": N(1)},
         ),
-        (PREFIX + "An expression attribute value used in expression is not defined; attribute value: :w", "n = :w", {":v": N(1)}),
-        ("Value provided in ExpressionAttributeValues unused in expressions: keys: {:v}", "attribute_exists(n)", {":v": N(1)}),
+        (
+            PREFIX + "An expression attribute value used in expression is not defined; attribute value: :w",
+            "n = :w",
+            {":v": N(1)},
+        ),
+        (
+            "Value provided in ExpressionAttributeValues unused in expressions: keys: {:v}",
+            "attribute_exists(n)",
+            {":v": N(1)},
+        ),
         (PREFIX + "Invalid function name; function: exists", "exists(n)", None),
         (PREFIX + "Invalid function name; function: Size", "Size(n) = :v", {":v": N(1)}),
-        (PREFIX + "The function is not allowed in a condition expression; function: if_not_exists", "if_not_exists(n, :v)", {":v": N(1)}),
+        (
+            PREFIX + "The function is not allowed in a condition expression; function: if_not_exists",
+            "if_not_exists(n, :v)",
+            {":v": N(1)},
+        ),
         (PREFIX + "The function is not allowed to be used this way in an expression; function: size", "size(n)", None),
         (
             PREFIX + "The function is not allowed to be used this way in an expression; function: attribute_exists",
@@ -202,25 +214,29 @@ COUNT = PREFIX + "Incorrect number of operands for operator or function; operato
             {":v": N(1)},
         ),
         (
-            PREFIX + "The first operand must be distinct from the remaining operands for this operator or function; operator: "
+            PREFIX
+            + "The first operand must be distinct from the remaining operands for this operator or function; operator: "
             "contains, first operand: [s]",
             "contains(s, s)",
             None,
         ),
         (
-            PREFIX + "The first operand must be distinct from the remaining operands for this operator or function; operator: =, "
+            PREFIX
+            + "The first operand must be distinct from the remaining operands for this operator or function; operator: =, "
             "first operand: [n]",
             "n = n",
             None,
         ),
         (
-            PREFIX + "The BETWEEN operator requires upper bound to be greater than or equal to lower bound; lower bound operand: "
+            PREFIX
+            + "The BETWEEN operator requires upper bound to be greater than or equal to lower bound; lower bound operand: "
             "AttributeValue: {N:2}, upper bound operand: AttributeValue: {N:1}",
             "n BETWEEN :v AND :w",
             {":v": N(2), ":w": N(1)},
         ),
         (
-            PREFIX + "The BETWEEN operator requires same data type for lower and upper bounds; lower bound operand: AttributeValue: "
+            PREFIX
+            + "The BETWEEN operator requires same data type for lower and upper bounds; lower bound operand: AttributeValue: "
             "{N:2}, upper bound operand: AttributeValue: {S:1}",
             "n BETWEEN :v AND :w",
             {":v": N(2), ":w": S("1")},
@@ -260,15 +276,23 @@ def test_wrong_names_have_their_message(client, there, refused, message, names):
     )
 
 
-@pytest.mark.parametrize("text", ["(" * 10_000, "NOT " * 900 + "n", "n" + ".a" * 2_000, "n" + "[0]" * 1_000, "🚀" * 100, "#" * 50])
+@pytest.mark.parametrize(
+    "text", ["(" * 10_000, "NOT " * 900 + "n", "n" + ".a" * 2_000, "n" + "[0]" * 1_000, "🚀" * 100, "#" * 50]
+)
 def test_hostile_expressions_are_errors(client, there, refused, text):
     response = refused(
-        client.scan, "ValidationException", re.compile("^Invalid FilterExpression: "), TableName=there, FilterExpression=text
+        client.scan,
+        "ValidationException",
+        re.compile("^Invalid FilterExpression: "),
+        TableName=there,
+        FilterExpression=text,
     )
     assert len(response["Error"]["Message"]) < 10_000
 
 
-@pytest.mark.parametrize("word", ["abort", "COUNT", "Date", "hash", "items", "order", "range", "size", "ttl", "user", "zone"])
+@pytest.mark.parametrize(
+    "word", ["abort", "COUNT", "Date", "hash", "items", "order", "range", "size", "ttl", "user", "zone"]
+)
 def test_reserved_words_need_a_placeholder(client, there, refused, word):
     refused.invalid(
         client.update_item,

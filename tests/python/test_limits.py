@@ -33,7 +33,6 @@ def test_an_item_of_400_kilobytes_is_the_largest(client, table, refused):
     )
 
 
-@pytest.mark.core
 def test_an_update_makes_no_larger_item(client, table, refused):
     client.put_item(TableName=table, Item=item_of(MAX_ITEM - 10))
     update = {"TableName": table, "Key": {"pk": S("a")}, "UpdateExpression": "SET more = :more"}
@@ -78,7 +77,6 @@ HASH_TOO_LONG = re.compile("Size of hashkey has exceeded the maximum size limit 
 RANGE_TOO_LONG = re.compile("range keys? has exceeded the (maximum )?size limit of ?1024 bytes")
 
 
-@pytest.mark.core
 @pytest.mark.parametrize("kind", ["S", "B"])
 def test_keys_have_a_largest_size(db, client, refused, kind):
     client.create_table(
@@ -136,7 +134,6 @@ def test_index_keys_have_the_same_limits(db, client, refused):
     )
 
 
-@pytest.mark.core
 def test_a_page_holds_a_megabyte(db, client):
     create_sorted(client)
     fill(client, "events", [item("a", n, big=S("x" * 100_000)) for n in range(25)])
@@ -178,7 +175,9 @@ def test_values_nest_32_levels_deep(client, table, refused, kind):
     client.put_item(TableName=table, Item=deepest)
     assert client.get_item(TableName=table, Key={"pk": S("a")})["Item"] == deepest
     # Regions differ in what they put before a bad expression value.
-    message = re.compile("^(ExpressionAttributeValues contains invalid value: )?Nesting Levels have exceeded supported limits")
+    message = re.compile(
+        "^(ExpressionAttributeValues contains invalid value: )?Nesting Levels have exceeded supported limits"
+    )
     too_deep = {"pk": S("b"), "v": nested(32, kind)}
     refused.invalid(client.put_item, message, TableName=table, Item=too_deep)
     refused.invalid(client.batch_write_item, message, RequestItems={table: [{"PutRequest": {"Item": too_deep}}]})
@@ -215,7 +214,6 @@ def test_absurd_depth_is_an_error_and_no_crash(client, table, refused):
     assert scan_all(client, table) == []
 
 
-@pytest.mark.core
 def test_an_expression_has_at_most_4096_bytes(client, table, refused):
     def condition(size):
         text = "attribute_not_exists({})"

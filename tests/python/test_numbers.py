@@ -13,7 +13,6 @@ def stored(client, table, value):
     return client.get_item(TableName=table, Key={"pk": S("a")})["Item"]["v"]
 
 
-@pytest.mark.core
 @pytest.mark.parametrize(
     ("given", "normal"),
     [

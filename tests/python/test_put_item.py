@@ -53,7 +53,6 @@ def test_an_item_is_replaced_whole(client, table):
     assert client.scan(TableName=table)["Items"] == [{"pk": S("a"), "new": N(2)}]
 
 
-@pytest.mark.core
 def test_all_old_gives_the_item_that_was_replaced(client, table):
     put = {"TableName": table, "ReturnValues": "ALL_OLD"}
     assert "Attributes" not in client.put_item(Item={"pk": S("a"), "n": N(1)}, **put)
@@ -195,11 +194,15 @@ def test_a_bad_item_is_not_put(db, client, refused, message, wrong):
             {"ReturnConsumedCapacity": "MUCH"},
         ),
         (
-            re.compile("^(1 validation error detected: )?ExpressionAttributeNames can only be specified when using expressions"),
+            re.compile(
+                "^(1 validation error detected: )?ExpressionAttributeNames can only be specified when using expressions"
+            ),
             {"ExpressionAttributeNames": {"#n": "n"}},
         ),
         (
-            re.compile("^(1 validation error detected: )?ExpressionAttributeValues can only be specified when using expressions"),
+            re.compile(
+                "^(1 validation error detected: )?ExpressionAttributeValues can only be specified when using expressions"
+            ),
             {"ExpressionAttributeValues": {":n": N(1)}},
         ),
         (

@@ -31,7 +31,6 @@ def sort_keys(page):
     return [int(found["sk"]["N"]) for found in page["Items"]]
 
 
-@pytest.mark.core
 @pytest.mark.parametrize(
     ("condition", "values", "expected"),
     [
@@ -214,7 +213,6 @@ def indexed(db, client):
 GROUP = {"condition": "grp = :pk", "values": {":pk": S("x")}}
 
 
-@pytest.mark.core
 def test_a_local_index_is_another_order_of_the_partition(client, indexed):
     page = query(client, indexed, IndexName="by_amount")
     assert sort_keys(page) == list(range(7, -1, -1))
@@ -228,11 +226,17 @@ def test_a_global_index_is_another_partition(client, indexed):
     page = query(client, indexed, IndexName="by_group", **GROUP)
     assert [(found["rank"], found["pk"], found["sk"]) for found in page["Items"]][0] == (N(0), S("a"), N(0))
     assert sorted(found["rank"]["N"] for found in page["Items"]) == ["0", "1", "1", "2", "3"]
-    page = query(client, indexed, "grp = :pk AND #r = :v", {":pk": S("x"), ":v": N(1)}, IndexName="by_group", ExpressionAttributeNames={"#r": "rank"})
+    page = query(
+        client,
+        indexed,
+        "grp = :pk AND #r = :v",
+        {":pk": S("x"), ":v": N(1)},
+        IndexName="by_group",
+        ExpressionAttributeNames={"#r": "rank"},
+    )
     assert sorted(found["pk"]["S"] for found in page["Items"]) == ["a", "b"]
 
 
-@pytest.mark.core
 def test_an_index_gives_what_it_projects(client, indexed):
     def attributes(name, **more):
         page = query(client, indexed, IndexName=name, Limit=1, **GROUP, **more)
@@ -261,7 +265,16 @@ def test_pages_of_an_index_go_on_within_equal_keys(db, client, forward):
     fill(client, "indexed", [item(f"p{n % 3}", n, grp=S("same"), rank=N(1)) for n in range(30)])
     found, more = [], {}
     while True:
-        page = query(client, "indexed", "grp = :pk", {":pk": S("same")}, IndexName="by_group", Limit=7, ScanIndexForward=forward, **more)
+        page = query(
+            client,
+            "indexed",
+            "grp = :pk",
+            {":pk": S("same")},
+            IndexName="by_group",
+            Limit=7,
+            ScanIndexForward=forward,
+            **more,
+        )
         found += sort_keys(page)
         if "LastEvaluatedKey" not in page:
             break
@@ -325,7 +338,8 @@ OPERAND = KEY_CONDITION + "Incorrect operand type for operator or function; oper
             {":v": S("a"), ":w": N(1)},
         ),
         (
-            KEY_CONDITION + "The BETWEEN operator requires upper bound to be greater than or equal to lower bound; lower bound "
+            KEY_CONDITION
+            + "The BETWEEN operator requires upper bound to be greater than or equal to lower bound; lower bound "
             "operand: AttributeValue: {N:2}, upper bound operand: AttributeValue: {N:1}",
             "pk = :v AND sk BETWEEN :w AND :x",
             {":v": S("a"), ":w": N(2), ":x": N(1)},
@@ -353,7 +367,10 @@ def test_a_bad_key_condition_is_refused(client, events, refused, message, condit
             "Filter Expression can only contain non-primary key attributes: Primary key attribute: sk",
             {"FilterExpression": "sk = :pk"},
         ),
-        ("ALL_PROJECTED_ATTRIBUTES can be used only when Querying using an IndexName", {"Select": "ALL_PROJECTED_ATTRIBUTES"}),
+        (
+            "ALL_PROJECTED_ATTRIBUTES can be used only when Querying using an IndexName",
+            {"Select": "ALL_PROJECTED_ATTRIBUTES"},
+        ),
         (
             "Must specify the AttributesToGet or ProjectionExpression when choosing to get SPECIFIC_ATTRIBUTES",
             {"Select": "SPECIFIC_ATTRIBUTES"},

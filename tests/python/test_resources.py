@@ -51,7 +51,6 @@ def test_a_batch_writer_writes_any_number_in_order_and_the_last_of_each(client, 
     assert kinds(read(streams, stream_arn(client, "events"))).count("INSERT") >= 99
 
 
-@pytest.mark.core
 def test_key_and_attr_conditions_build_expressions(events):
     with events.batch_writer() as batch:
         for n in range(20):
@@ -77,7 +76,6 @@ def test_key_and_attr_conditions_build_expressions(events):
         assert events.scan(FilterExpression=attr)["Count"] == expected, attr
 
 
-@pytest.mark.core
 def test_an_update_counts_and_a_condition_guards_it(resource, events):
     key = {"pk": "a", "sk": 1}
     for _ in range(3):

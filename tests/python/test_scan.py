@@ -32,7 +32,6 @@ def test_an_empty_table_is_an_empty_page(client, table):
     assert "LastEvaluatedKey" not in page
 
 
-@pytest.mark.core
 @pytest.mark.parametrize("total", [1, 2, 3, 16, 1000])
 def test_segments_share_everything_out(client, events, total):
     shares = [scan_all(client, events, Segment=segment, TotalSegments=total, Limit=30) for segment in range(total)]
@@ -91,7 +90,8 @@ def test_an_index_is_scanned(db, client):
     for name, expected in (("by_group", list(range(40))), ("by_amount", [0, 1, 2])):
         assert sort_keys(scan_all(client, "indexed", IndexName=name, Limit=7)) == expected
         shares = [
-            scan_all(client, "indexed", IndexName=name, Segment=segment, TotalSegments=4, Limit=3) for segment in range(4)
+            scan_all(client, "indexed", IndexName=name, Segment=segment, TotalSegments=4, Limit=3)
+            for segment in range(4)
         ]
         assert sort_keys([found for share in shares for found in share]) == expected
     page = client.scan(TableName="indexed", IndexName="by_group", Limit=1)
@@ -155,7 +155,10 @@ def test_a_scan_sees_what_was_written_before_it(client, events):
             },
         ),
         (re.compile("Member must satisfy enum value set: .*COUNT"), {"Select": "SOME"}),
-        ("ALL_PROJECTED_ATTRIBUTES can be used only when Querying using an IndexName", {"Select": "ALL_PROJECTED_ATTRIBUTES"}),
+        (
+            "ALL_PROJECTED_ATTRIBUTES can be used only when Querying using an IndexName",
+            {"Select": "ALL_PROJECTED_ATTRIBUTES"},
+        ),
     ],
 )
 def test_a_bad_scan_is_refused(client, events, refused, message, more):

@@ -134,7 +134,6 @@ def test_shards_are_described_page_by_page(client, streams, arn):
     assert streams.describe_stream(StreamArn=arn, ShardFilter=children)["StreamDescription"]["Shards"] == []
 
 
-@pytest.mark.core
 def test_records_are_numbered_upwards_and_told_once(client, streams, arn):
     for n in range(50):
         write(client, f"a{n % 7}", f"b{n}")
@@ -196,7 +195,6 @@ def test_every_iterator_type_starts_where_it_says(db, client, streams, arn):
         assert names(read(streams, arn, "AT_TIMESTAMP", Timestamp=moment)) == expected
 
 
-@pytest.mark.core
 def test_latest_follows_what_comes(client, streams, arn):
     write(client, "before")
     position = iterator(streams, arn, "LATEST")
@@ -216,7 +214,6 @@ def test_an_iterator_may_be_used_again(client, streams, arn):
     assert first["Records"] == second["Records"] and names(first["Records"]) == ["a", "b"]
 
 
-@pytest.mark.core
 def test_pages_have_at_most_the_limit(client, streams, arn):
     write(client, *"abcdefg")
     pages, position = [], iterator(streams, arn)
@@ -269,7 +266,11 @@ def test_a_record_larger_than_a_page_is_told_alone(client, streams, arn):
     client.put_item(TableName="orders", Item={"pk": S("a")})
     records = read(streams, arn)
     assert kinds(records) == ["INSERT", "MODIFY", "MODIFY"]
-    assert [len(each["dynamodb"].get("NewImage", {}).get("big", S(""))["S"]) for each in records] == [409_000, 409_000, 0]
+    assert [len(each["dynamodb"].get("NewImage", {}).get("big", S(""))["S"]) for each in records] == [
+        409_000,
+        409_000,
+        0,
+    ]
     assert records[2]["dynamodb"]["OldImage"]["big"] == S("y" * 409_000)
 
 
@@ -301,7 +302,6 @@ def test_a_reader_at_the_end_when_a_stream_closes_is_told(client, streams, arn):
     assert "NextShardIterator" not in page
 
 
-@pytest.mark.core
 def test_a_stream_outlives_its_table_by_a_day(db, client, streams, arn, refused):
     write(client, "a")
     client.delete_table(TableName="orders")
@@ -322,7 +322,6 @@ def test_a_stream_outlives_its_table_by_a_day(db, client, streams, arn, refused)
     )
 
 
-@pytest.mark.core
 def test_records_are_gone_after_a_day(db, client, streams, arn, refused):
     write(client, "old")
     (old,) = numbers(read(streams, arn))
@@ -368,7 +367,6 @@ def test_an_iterator_is_good_for_fifteen_minutes(db, client, streams, arn, refus
     assert streams.get_records(ShardIterator=page["NextShardIterator"])["Records"] == []
 
 
-@pytest.mark.core
 def test_a_made_up_iterator_is_refused(db, client, streams, arn, refused):
     write(client, "a")
     good = iterator(streams, arn)
@@ -443,7 +441,13 @@ def test_failed_writes_leave_no_record(client, streams, arn, refused):
         re.compile("ConditionalCheckFailed"),
         TransactItems=[
             {"Put": {"TableName": "orders", "Item": {"pk": S("b")}}},
-            {"ConditionCheck": {"TableName": "orders", "Key": {"pk": S("c")}, "ConditionExpression": "attribute_exists(pk)"}},
+            {
+                "ConditionCheck": {
+                    "TableName": "orders",
+                    "Key": {"pk": S("c")},
+                    "ConditionExpression": "attribute_exists(pk)",
+                }
+            },
         ],
     )
     assert names(read(streams, arn)) == ["a"]

@@ -21,7 +21,9 @@ def test_counts_and_sizes_follow_every_write(db, client):
     def counts():
         described = client.describe_table(TableName="indexed")["Table"]
         indexes = described["LocalSecondaryIndexes"] + described["GlobalSecondaryIndexes"]
-        return described["ItemCount"], {index["IndexName"]: index["ItemCount"] for index in indexes if index["ItemCount"]}
+        return described["ItemCount"], {
+            index["IndexName"]: index["ItemCount"] for index in indexes if index["ItemCount"]
+        }
 
     assert counts() == (0, {})
     client.put_item(TableName="indexed", Item=item("a", 1))

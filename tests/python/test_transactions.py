@@ -83,7 +83,6 @@ def test_all_four_actions_in_two_tables(client, orders, streams):
     assert kinds(read(streams, stream_arn(client, "events"))) == ["INSERT", "REMOVE"]
 
 
-@pytest.mark.core
 def test_the_records_of_a_transaction_come_in_its_order(client, orders, streams):
     order = [7, 3, 9, 0, 5]
     client.transact_write_items(TransactItems=[put("events", **item("a", n)) for n in order])
@@ -105,7 +104,6 @@ def test_the_records_of_a_transaction_come_in_its_order(client, orders, streams)
     assert len({record["eventID"] for record in records}) == len(records)
 
 
-@pytest.mark.core
 def test_one_condition_that_does_not_hold_cancels_all(client, orders, refused):
     items = [
         put(pk=S("new")),
@@ -141,7 +139,6 @@ def test_the_modeled_exception_carries_the_reasons(client, orders):
     assert caught.value.response["Message"] == CANCELLED.format("ConditionalCheckFailed")
 
 
-@pytest.mark.core
 def test_a_hundred_actions_are_the_most(client, orders, refused):
     puts = [put("events", **item("a", n)) for n in range(101)]
     refused.invalid(
@@ -157,14 +154,15 @@ def test_a_hundred_actions_are_the_most(client, orders, refused):
     gets = [{"Get": {"TableName": "events", "Key": item("a", n)}} for n in range(101)]
     refused.invalid(
         client.transact_get_items,
-        re.compile("at 'transactItems' failed to satisfy constraint: Member must have length less than or equal to 100$"),
+        re.compile(
+            "at 'transactItems' failed to satisfy constraint: Member must have length less than or equal to 100$"
+        ),
         TransactItems=gets,
     )
     answer = client.transact_get_items(TransactItems=gets[:100])
     assert [found["Item"] for found in answer["Responses"]] == [item("a", n) for n in range(100)]
 
 
-@pytest.mark.core
 @pytest.mark.parametrize(
     "two",
     [
@@ -289,7 +287,6 @@ def test_a_token_makes_a_transaction_happen_once(client, orders, streams):
     assert kinds(read(streams, stream_arn(client, "orders"))) == ["INSERT", "MODIFY", "MODIFY"]
 
 
-@pytest.mark.core
 def test_a_token_is_for_one_request_only(client, orders, refused):
     client.transact_write_items(TransactItems=[ADD], ClientRequestToken="token")
     with pytest.raises(client.exceptions.IdempotentParameterMismatchException):
@@ -303,7 +300,6 @@ def test_a_token_is_for_one_request_only(client, orders, refused):
     )
 
 
-@pytest.mark.core
 def test_a_token_is_forgotten_after_ten_minutes(db, client, orders):
     client.transact_write_items(TransactItems=[ADD], ClientRequestToken="token")
     db.clock.advance(minutes=9)
@@ -411,7 +407,11 @@ def test_no_actions_are_refused(client, orders, refused):
 
 def test_a_transaction_that_changes_nothing_writes_no_record(client, orders, streams):
     client.transact_write_items(
-        TransactItems=[put(pk=S("there"), n=N("1.0")), delete(pk=S("nobody")), update("REMOVE x", "events", **item("e", 1))]
+        TransactItems=[
+            put(pk=S("there"), n=N("1.0")),
+            delete(pk=S("nobody")),
+            update("REMOVE x", "events", **item("e", 1)),
+        ]
     )
     assert kinds(read(streams, stream_arn(client, "orders"))) == ["INSERT"]
     assert kinds(read(streams, stream_arn(client, "events"))) == ["INSERT"]

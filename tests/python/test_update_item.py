@@ -44,7 +44,6 @@ def updated(client, start, expression, **values):
     return {name: new.get(name) for name in old.keys() | new.keys() if old.get(name) != new.get(name)}
 
 
-@pytest.mark.core
 @pytest.mark.parametrize(
     ("expression", "values", "changed"),
     [
@@ -58,10 +57,18 @@ def updated(client, start, expression, **values):
         ("SET n = if_not_exists(fresh, :v) + :v", {"v": N(2)}, {"n": N(4)}),
         ("SET l = list_append(l, :v)", {"v": {"L": [S("end")]}}, {"l": {"L": [N(0), N(1), N(2), N(3), S("end")]}}),
         ("SET l = list_append(:v, l)", {"v": {"L": [S("top")]}}, {"l": {"L": [S("top"), N(0), N(1), N(2), N(3)]}}),
-        ("SET fresh = list_append(if_not_exists(fresh, :none), :v)", {"none": {"L": []}, "v": {"L": [N(1)]}}, {"fresh": {"L": [N(1)]}}),
+        (
+            "SET fresh = list_append(if_not_exists(fresh, :none), :v)",
+            {"none": {"L": []}, "v": {"L": [N(1)]}},
+            {"fresh": {"L": [N(1)]}},
+        ),
         ("SET l[1] = :v", {"v": S("x")}, {"l": {"L": [N(0), S("x"), N(2), N(3)]}}),
         ("SET l[99] = :v", {"v": S("x")}, {"l": {"L": [N(0), N(1), N(2), N(3), S("x")]}}),
-        ("SET m.x = :v, m.deep.w = :v", {"v": N(7)}, {"m": {"M": {"x": N(7), "deep": {"M": {"y": S("z"), "w": N(7)}}}}}),
+        (
+            "SET m.x = :v, m.deep.w = :v",
+            {"v": N(7)},
+            {"m": {"M": {"x": N(7), "deep": {"M": {"y": S("z"), "w": N(7)}}}}},
+        ),
         ("SET m.deep = m.x", {}, {"m": {"M": {"x": N(1), "deep": N(1)}}}),
         ("REMOVE s, n", {}, {"s": None, "n": None}),
         ("REMOVE l[0], l[2]", {}, {"l": {"L": [N(1), N(3)]}}),
@@ -237,7 +244,6 @@ def test_an_update_that_changes_nothing_writes_no_record(db, client, streams):
 PATH = "The document path provided in the update expression is invalid for update"
 
 
-@pytest.mark.core
 @pytest.mark.parametrize(
     ("message", "expression", "values"),
     [
@@ -251,7 +257,11 @@ PATH = "The document path provided in the update expression is invalid for updat
             "REMOVE pk",
             None,
         ),
-        ('Invalid UpdateExpression: Syntax error; token: "INVALID", near: "INVALID SYNTAX"', "INVALID SYNTAX HERE", {":v": N(1)}),
+        (
+            'Invalid UpdateExpression: Syntax error; token: "INVALID", near: "INVALID SYNTAX"',
+            "INVALID SYNTAX HERE",
+            {":v": N(1)},
+        ),
         ("Invalid UpdateExpression: The expression can not be empty;", "", None),
         (
             "Invalid UpdateExpression: An expression attribute value used in expression is not defined; attribute value: :v",
@@ -326,7 +336,11 @@ PATH = "The document path provided in the update expression is invalid for updat
         ("An operand in the update expression has an incorrect data type", "SET n = s + :v", {":v": N(1)}),
         ("An operand in the update expression has an incorrect data type", "ADD s :v", {":v": N(1)}),
         ("An operand in the update expression has an incorrect data type", "DELETE ns :v", {":v": {"SS": ["1"]}}),
-        ("An operand in the update expression has an incorrect data type", "SET l = list_append(s, :v)", {":v": {"L": []}}),
+        (
+            "An operand in the update expression has an incorrect data type",
+            "SET l = list_append(s, :v)",
+            {":v": {"L": []}},
+        ),
         (
             "Number overflow. Attempting to store a number with magnitude larger than supported range",
             "SET n = :v + :v",

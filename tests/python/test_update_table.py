@@ -58,9 +58,7 @@ def test_a_stream_is_switched_off_and_another_is_a_new_one(client, table, stream
     assert first != second
     assert [record["dynamodb"]["Keys"]["pk"] for record in read(streams, first)] == [S("a")]
     assert [record["dynamodb"]["Keys"]["pk"] for record in read(streams, second)] == [S("b")]
-    statuses = [
-        streams.describe_stream(StreamArn=arn)["StreamDescription"]["StreamStatus"] for arn in (first, second)
-    ]
+    statuses = [streams.describe_stream(StreamArn=arn)["StreamDescription"]["StreamStatus"] for arn in (first, second)]
     assert statuses == ["DISABLED", "ENABLED"]
 
 
@@ -108,9 +106,7 @@ def test_an_index_follows_writes_made_after_it(client, table):
 def test_an_index_is_removed_and_made_again(db, client, refused):
     create_indexed(client)
     client.put_item(TableName="indexed", Item=item("a", 1, grp=S("g"), rank=N(1)))
-    client.update_table(
-        TableName="indexed", GlobalSecondaryIndexUpdates=[{"Delete": {"IndexName": "by_group"}}]
-    )
+    client.update_table(TableName="indexed", GlobalSecondaryIndexUpdates=[{"Delete": {"IndexName": "by_group"}}])
     described = describe(client, "indexed")
     assert {each["IndexName"] for each in described["GlobalSecondaryIndexes"]} == {"by_group_keys", "by_group_note"}
     assert "rank" not in {each["AttributeName"] for each in described["AttributeDefinitions"]}
@@ -197,7 +193,9 @@ TYPES = attributes(grp="S")
         ),
         pytest.param(
             "ValidationException",
-            re.compile("Neither ReadCapacityUnits nor WriteCapacityUnits can be specified when BillingMode is PAY_PER_REQ"),
+            re.compile(
+                "Neither ReadCapacityUnits nor WriteCapacityUnits can be specified when BillingMode is PAY_PER_REQ"
+            ),
             {"ProvisionedThroughput": {"ReadCapacityUnits": 1, "WriteCapacityUnits": 1}},
             id="throughput on demand",
         ),
