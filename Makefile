@@ -7,7 +7,7 @@ CARGO ?= cargo
 SOURCES := $(shell find src -name '*.rs') Cargo.toml Cargo.lock pyproject.toml $(shell find python -type f -not -name '*.pyc' -not -name '*.so')
 SEEDS ?= 50
 
-.PHONY: help demo test test-rust test-python test-wheel test-all bench lint build develop clean
+.PHONY: help demo cross-check compatibility test test-hooks test-botocore test-rust test-python test-wheel test-all bench lint build develop clean
 
 help: ## what there is to run
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -15,13 +15,21 @@ help: ## what there is to run
 demo: $(VENV)/.built ## load 60,000 flights and rebuild them from the change stream
 	$(BIN)/python examples/flights.py
 
-test: test-rust test-python test-wheel ## all Rust and Python tests that CI runs
+test: test-rust test-python test-hooks test-botocore test-wheel ## all Rust and Python tests that CI runs
 
 test-rust: ## Rust tests: contract, model with faults, properties, operations
 	FDYNO_SEEDS=$(SEEDS) $(CARGO) test --locked
 
 test-python: $(VENV)/.built ## boto3 black-box tests, hook, plugin, notebook
 	$(BIN)/python -m pytest tests/python
+
+test-hooks: $(VENV)/.built ## what only a build with test hooks can show: panics, waiting, signals
+	$(BIN)/maturin build --locked --profile dev --features extension-module,test-hooks --out target/hooks --interpreter $(BIN)/python
+	$(BIN)/python -m pip install --quiet --no-deps --force-reinstall --upgrade --target target/hooks/site target/hooks/*.whl
+	PYTHONPATH=target/hooks/site $(BIN)/python -m pytest tests/python/test_boundary.py tests/python/test_fork.py
+
+test-botocore: $(VENV)/.built ## the core subset on the oldest supported and the newest botocore
+	$(BIN)/python tests/python/run_botocore_versions.py
 
 test-wheel: $(VENV)/.built ## the wheel in an empty environment, with the README's example
 	$(PYTHON) tests/wheel/check.py dist
@@ -30,7 +38,8 @@ test-all: $(VENV)/.built ## the whole product of routes and seeds; before an iss
 	$(MAKE) lint
 	FDYNO_SEEDS=1000 $(CARGO) test --locked
 	$(BIN)/python -m pytest tests/python --routes=all
-	$(BIN)/python tests/python/run_botocore_versions.py
+	$(MAKE) test-hooks
+	$(BIN)/python tests/python/run_botocore_versions.py --full
 	$(MAKE) test-wheel
 
 lint: $(VENV)/.built ## format, clippy, stubs
@@ -40,9 +49,18 @@ lint: $(VENV)/.built ## format, clippy, stubs
 	$(BIN)/python -m mypy
 	$(BIN)/python -m mypy.stubtest fdyno._fdyno
 
+cross-check: ## whether the crate compiles for macOS on arm64 and for Windows
+	rustup target add aarch64-apple-darwin x86_64-pc-windows-msvc
+	for target in aarch64-apple-darwin x86_64-pc-windows-msvc; do \
+	  PYO3_CROSS_PYTHON_VERSION=3.10 $(CARGO) check --locked --features extension-module --target $$target || exit 1; \
+	done
+
 bench: $(VENV)/.built ## speed, as ratios within one run
 	$(CARGO) bench --locked --bench ratios
 	$(BIN)/python benches/boto3_paths.py
+
+compatibility: ## write docs/compatibility.md anew from the table of operations
+	FDYNO_WRITE_DOCS=1 $(CARGO) test --locked --lib the_committed_page
 
 build: $(VENV)/.built ## the wheel, in dist/
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import gc
 import time
+from contextlib import ExitStack, contextmanager
 from typing import Callable
 
 import botocore.session
@@ -47,21 +48,34 @@ def create_table(client, name: str, stream: bool) -> None:
     )
 
 
-def cost(calls: dict[str, Callable[[], object]], rounds: int, per_round: int) -> dict[str, float]:
-    """The least CPU microseconds a call took, rounds of all calls taking turns so that they share the machine's moods."""
+@contextmanager
+def plain_route():
+    _fast.enabled = False
+    try:
+        yield
+    finally:
+        _fast.enabled = True
+
+
+def cost(
+    calls: dict[str, Callable[[], object]], given: argparse.Namespace, around: Callable[[str], ExitStack]
+) -> dict[str, float]:
+    """The least CPU microseconds a call took, rounds of all calls taking turns so that they share the machine's moods.
+
+    `around` prepares for the calls of one name, and undoes it.
+    """
     best = dict.fromkeys(calls, float("inf"))
-    for call in calls.values():
-        for _ in range(50):
-            call()
     gc.collect()
     gc.disable()
     try:
-        for _ in range(rounds):
+        for turn in range(given.rounds + 1):
             for name, call in calls.items():
-                start = time.process_time()
-                for _ in range(per_round):
-                    call()
-                best[name] = min(best[name], (time.process_time() - start) / per_round * 1e6)
+                with around(name):
+                    start = time.process_time()
+                    for _ in range(given.per_round):
+                        call()
+                    if turn:  # The first round warms up.
+                        best[name] = min(best[name], (time.process_time() - start) / given.per_round * 1e6)
     finally:
         gc.enable()
     return best
@@ -79,94 +93,60 @@ def main() -> None:
     arguments.add_argument("--per-round", type=int, default=200)
     given = arguments.parse_args()
 
-    empty = new_client()
     answer = {"Item": ITEM, "ResponseMetadata": {"HTTPStatusCode": 200}}
-    empty.meta.events.register("before-call", lambda **_: (AWSResponse("", 200, {}, None), answer))
-    fdyno.exempt(empty)
 
-    fast = new_client()
-    _fast.enabled = False
-    plain = new_client()
-    _fast.enabled = True
-
-    with fdyno.local() as db:
-        for name, stream in (("bare", False), ("streamed", True)):
-            create_table(fast, name, stream)
-            fast.put_item(TableName=name, Item=ITEM)
-        light = db.client("dynamodb")
-
-        def on_plain(call):
-            def run():
-                _fast.enabled = False
-                try:
-                    return call()
-                finally:
-                    _fast.enabled = True
-
-            return run
-
-        get = {"TableName": "bare", "Key": KEY}
-        costs = cost(
-            {
-                "empty before-call handler": lambda: empty.get_item(**get),
-                "fdyno, plain route": on_plain(lambda: plain.get_item(**get)),
-                "fdyno, fast route": lambda: fast.get_item(**get),
-                "fdyno, light client": lambda: light.get_item(**get),
-            },
-            given.rounds,
-            given.per_round,
-        )
-        show("get_item, ratio to an empty handler (target: fast route at most 0.200)", costs, "empty before-call handler")
-
-        costs = cost(
-            {
-                "fast route, no stream": lambda: fast.put_item(TableName="bare", Item=ITEM),
-                "fast route, stream of both images": lambda: fast.put_item(TableName="streamed", Item=ITEM),
-                "light client, no stream": lambda: light.put_item(TableName="bare", Item=ITEM),
-                "light client, stream of both images": lambda: light.put_item(TableName="streamed", Item=ITEM),
-            },
-            given.rounds,
-            given.per_round,
-        )
-        show("put_item of the same item, which writes no record", costs, "fast route, no stream")
-
-        turn = iter(range(10**9))
-
-        def changing(call, table):
-            return lambda: call(TableName=table, Item={**ITEM, "turn": {"N": str(next(turn))}})
-
-        costs = cost(
-            {
-                "fast route, no stream": changing(fast.put_item, "bare"),
-                "fast route, stream of both images": changing(fast.put_item, "streamed"),
-                "light client, no stream": changing(light.put_item, "bare"),
-                "light client, stream of both images": changing(light.put_item, "streamed"),
-            },
-            given.rounds,
-            given.per_round,
-        )
-        show("put_item of a changed item (target: with a stream at most 1.15)", costs, "fast route, no stream")
-
-    # Nothing active: what fdyno costs a program that imported it.
-    def untouched():
+    def empty_client():
         client = new_client()
         client.meta.events.register("before-call", lambda **_: (AWSResponse("", 200, {}, None), answer))
         return client
 
-    fdyno.unexempt(empty)
-    with_mixin = untouched()
-    _fast.enabled = False
-    without_mixin = untouched()
-    _fast.enabled = True
-    costs = cost(
-        {
-            "without the mixin": lambda: without_mixin.get_item(**get),
-            "with the mixin": lambda: with_mixin.get_item(**get),
-        },
-        given.rounds,
-        given.per_round,
+    with plain_route():
+        empty, plain = empty_client(), new_client()
+    fast, untouched = new_client(), empty_client()
+    db = fdyno.connect()
+    light = db.client("dynamodb")
+    for name, stream in (("bare", False), ("streamed", True)):
+        create_table(light, name, stream)
+        light.put_item(TableName=name, Item=ITEM)
+
+    def around(name: str) -> ExitStack:
+        stack = ExitStack()
+        if name.startswith("fdyno"):
+            stack.enter_context(db.activate())
+        if "plain" in name:
+            stack.enter_context(plain_route())
+        return stack
+
+    get = {"TableName": "bare", "Key": KEY}
+    calls: dict[str, Callable[[], object]] = {
+        "empty before-call handler": lambda: empty.get_item(**get),
+        "fdyno, plain route": lambda: plain.get_item(**get),
+        "fdyno, fast route": lambda: fast.get_item(**get),
+        "fdyno, light client": lambda: light.get_item(**get),
+        "nothing active, empty handler, mixin in place": lambda: untouched.get_item(**get),
+    }
+    show(
+        "get_item, ratio to an empty handler (target: fast route at most 0.200)",
+        cost(calls, given, around),
+        "empty before-call handler",
     )
-    show("get_item while nothing is active", costs, "without the mixin")
+
+    turn = iter(range(10**9))
+
+    def changing(client, table: str) -> Callable[[], object]:
+        return lambda: client.put_item(TableName=table, Item={**ITEM, "turn": {"N": str(next(turn))}})
+
+    calls = {
+        "fdyno, fast route, no stream": changing(fast, "bare"),
+        "fdyno, fast route, both images": changing(fast, "streamed"),
+        "fdyno, light client, no stream": changing(light, "bare"),
+        "fdyno, light client, both images": changing(light, "streamed"),
+    }
+    show(
+        "put_item of a changed item (target: with a stream at most 1.15 through boto3)",
+        cost(calls, given, around),
+        "fdyno, fast route, no stream",
+    )
 
 
 if __name__ == "__main__":

@@ -158,7 +158,10 @@ fn pages_and_copies(items: i64) -> Outcome<()> {
         for _ in 0..101 {
             let scan =
                 Scan { table: &table, index: None, segment: None, start: None, limit: Some(50), fetch: Fetch::Whole };
-            scans.push(time(|| Ok(drop(now(store.scan(&scan, &|_| Ok(true)))?)))?);
+            scans.push(time(|| {
+                now(store.scan(&scan, &|_| Ok(true)))?;
+                Ok(())
+            })?);
             let query = Query {
                 table: &table,
                 index: None,
@@ -170,7 +173,10 @@ fn pages_and_copies(items: i64) -> Outcome<()> {
                 limit: Some(50),
                 fetch: Fetch::Whole,
             };
-            queries.push(time(|| Ok(drop(now(store.query(&query, &|_| Ok(true)))?)))?);
+            queries.push(time(|| {
+                now(store.query(&query, &|_| Ok(true)))?;
+                Ok(())
+            })?);
         }
         firsts.push((median(scans), median(queries)));
     }

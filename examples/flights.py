@@ -34,6 +34,9 @@ from rich.table import Table as RichTable
 import fdyno
 
 TABLE_NAME = "flights"
+#: A consumer that has caught up asks again after a while, as against AWS.
+POLL_SECONDS = 0.05
+FULL_ENOUGH = 500
 console = Console()
 
 
@@ -145,10 +148,10 @@ class Replica(threading.Thread):
             for record in page["Records"]:
                 self._apply(record)
             iterator = page.get("NextShardIterator")
-            if not page["Records"]:
-                if done_before_reading:
-                    return
-                self.writers_done.wait(0.005)
+            if not page["Records"] and done_before_reading:
+                return
+            if len(page["Records"]) < FULL_ENOUGH:
+                self.writers_done.wait(POLL_SECONDS)
 
     def _image(self, record: dict[str, Any], name: str) -> dict[str, Any] | None:
         image = record["dynamodb"].get(name)

@@ -129,6 +129,18 @@ impl Error {
         Shape { namespace, code, status }
     }
 
+    /// Whether a table's definition alone may be the cause, looked at before any transaction has checked it.
+    pub const fn may_come_of_a_definition(&self) -> bool {
+        matches!(
+            self,
+            Self::Validation(_)
+                | Self::ResourceNotFound(_)
+                | Self::TableNotFound(_)
+                | Self::LimitExceeded(_)
+                | Self::TransactionCanceled { .. }
+        )
+    }
+
     /// Whether dispatch runs the operation again with a fresh schema.
     pub const fn is_schema_change(&self) -> bool {
         matches!(self, Self::SchemaChanged)

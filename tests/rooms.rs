@@ -32,8 +32,10 @@ fn rust_files(folder: &Path, into: &mut Vec<PathBuf>) -> Result<(), Box<dyn Erro
     Ok(())
 }
 
-/// Every file below `src`, its room and its text.
-fn sources() -> Result<Vec<(PathBuf, String, String)>, Box<dyn Error>> {
+/// A file below `src`, its room, and its text.
+type Source = (PathBuf, String, String);
+
+fn sources() -> Result<Vec<Source>, Box<dyn Error>> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut files = Vec::new();
     rust_files(&root, &mut files)?;
@@ -52,8 +54,18 @@ fn sources() -> Result<Vec<(PathBuf, String, String)>, Box<dyn Error>> {
 
 /// The text without its comments and without its tests, which stand last in a file.
 fn code_of(text: &str) -> String {
-    let until_tests = text.split("#[cfg(test)]\nmod ").next().unwrap_or(text);
-    until_tests.lines().map(|line| line.split("//").next().unwrap_or(line)).collect::<Vec<_>>().join("\n")
+    let begins_tests = |at: usize| {
+        // The attributes of the module stand between `#[cfg(test)]` and its name.
+        let mut behind =
+            text[at..].lines().skip(1).skip_while(|line| line.starts_with("#[") || line.starts_with("    "));
+        behind.next().is_some_and(|line| line.starts_with("mod ") && line.ends_with('{'))
+    };
+    let end = text.match_indices("#[cfg(test)]\n").map(|(at, _)| at).find(|at| begins_tests(*at));
+    text[..end.unwrap_or(text.len())]
+        .lines()
+        .map(|line| line.split("//").next().unwrap_or(line))
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 /// The rooms a text names: `crate::room…` and each branch of `crate::{a, b::c}`.
@@ -117,6 +129,10 @@ fn doors_open_one_way_only() -> Result<(), Box<dyn Error>> {
 fn the_door_reader_sees_what_it_must() {
     assert_eq!(named_rooms("use crate::{kv::{self, Error}, item::Map}; crate::api::x()"), ["kv", "item", "api"]);
     assert_eq!(code_of("a // crate::api\nb"), "a \nb");
+    assert_eq!(
+        code_of("a\n#[cfg(test)]\nmod tests;\nb\n#[cfg(test)]\n#[expect(x)]\nmod tests {\nc\n}"),
+        "a\n#[cfg(test)]\nmod tests;\nb"
+    );
 }
 
 #[test]

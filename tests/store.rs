@@ -9,7 +9,8 @@ use std::task::{Context, Poll, Waker};
 use fdyno::clock::{Clock, Timestamp};
 use fdyno::error::Error;
 use fdyno::item::{AttributeValue, Item, Number};
-use fdyno::kv::Database;
+use fdyno::kv::faults::{Kind, Plan};
+use fdyno::kv::{Database, RangeRead};
 use fdyno::store::{
     Actor, BillingMode, Change, Cursor, Fetch, IndexDefinition, IndexKind, Key, KeyAttribute, KeyKind, KeySchema,
     Projection, Query, Realm, Record, RecordKind, Scan, SortBound, Store, Stream, StreamStart, StreamViewType, Table,
@@ -21,7 +22,7 @@ type Outcome = Result<(), Box<dyn StdError>>;
 fn now<T>(future: impl Future<Output = T>) -> T {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(value) => value,
-        Poll::Pending => panic!("a memory future waited"),
+        Poll::Pending => unreachable!("a memory future waited"),
     }
 }
 
@@ -468,5 +469,76 @@ fn a_fork_goes_its_own_way() -> Outcome {
     let (ours, theirs) = (ids(&world)?, ids(&twin)?);
     assert_eq!((ours.len(), theirs.len()), (2, 2));
     assert!(ours.iter().all(|id| id.len() == 32 && !theirs.contains(id)), "event ids are never used twice");
+    Ok(())
+}
+
+fn everything(store: &Store) -> Result<usize, Error> {
+    let transaction = store.database().begin();
+    Ok(now(transaction.range(&RangeRead::new([0], [0xFF])))?.pairs.len())
+}
+
+#[test]
+fn a_large_item_replaced_after_the_last_stream_expired_leaves_nothing_behind() -> Outcome {
+    let world = world()?;
+    let table = world.table("t", Some(StreamViewType::KeysOnly), vec![])?;
+    let table_without = now(world.store.change_table(&world.realm, "t", &[TableChange::DisableStream]))?;
+    world.is_sound(&table_without)?;
+    let large = |mark: &str| item("a", &[("mark", text(mark)), ("body", AttributeValue::B(vec![7; 200_000]))]);
+    world.put(&table_without, large("1"))?;
+    let pass_a_day = || {
+        world.store.clock().advance(25 * HOUR);
+        now(world.store.maintain())
+    };
+    pass_a_day()?;
+    let before = everything(&world.store)?;
+    for mark in ["2", "3", "4"] {
+        world.put(&table_without, large(mark))?;
+    }
+    pass_a_day()?;
+    assert_eq!(everything(&world.store)?, before, "the replaced items are gone");
+    assert!(now(world.store.list_streams(&world.realm, None, None, 10))?.0.is_empty());
+    now(world.store.delete_table(&world.realm, "t"))?;
+    pass_a_day()?;
+    assert!(everything(&world.store)? < 6, "nothing is kept for a table of which nothing is left");
+    assert_eq!(table.id, table_without.id);
+    Ok(())
+}
+
+#[test]
+fn a_change_that_cannot_be_finished_is_taken_back_whole() -> Outcome {
+    let clock = Clock::deterministic(START, 7);
+    let database = Database::faults(clock, Plan::none().with_seed(3).with(Kind::ReadFailed, 0.001));
+    let faults = database.injected_faults().cloned().ok_or("no faults")?;
+    faults.pause();
+    let realm = Realm { account: "000000000000".into(), region: "eu-west-1".into() };
+    let world = World { store: now(Store::open(database, b"test".to_vec()))?, realm };
+    let table = world.table("t", None, vec![])?;
+    for number in 0..500 {
+        world.put(&table, ranked(&format!("i{number}"), "g", number))?;
+    }
+    let changes =
+        [TableChange::EnableStream(StreamViewType::KeysOnly), TableChange::CreateIndex(index("late", Projection::All))];
+    let (mut failed, mut current) = (0, table);
+    for _ in 0..30 {
+        faults.resume();
+        let outcome = now(world.store.change_table(&world.realm, "t", &changes));
+        faults.pause();
+        let found = now(world.store.current_table(&world.realm, "t"))?;
+        match outcome {
+            Ok(_) => {
+                assert!(found.stream.is_some() && found.index("late").is_some());
+                world.is_sound(&found)?;
+                let back = [TableChange::DisableStream, TableChange::DeleteIndex("late".to_owned())];
+                current = now(world.store.change_table(&world.realm, "t", &back))?;
+            }
+            Err(error) => {
+                failed += 1;
+                assert_eq!(error.shape().code, "InternalServerError");
+                assert_eq!((&found.stream, &found.indexes), (&current.stream, &current.indexes));
+                world.is_sound(&found)?;
+            }
+        }
+    }
+    assert!((1..30).contains(&failed), "{failed} of 30 changes failed");
     Ok(())
 }

@@ -18,10 +18,11 @@ from botocore.handlers import BUILTIN_HANDLERS
 
 from . import _creation
 from ._activation import state
+from ._listeners import Listeners
 from ._operations import SERVICES
 from ._plain import Handler
 
-#: Set in the `__dict__` of a client whose handler is registered.
+#: In the `__dict__` of a client whose handlers are registered: its `Listeners`.
 CAPTURED = "_fdyno_captured"
 
 #: Set on our wrappers, and copied along by well-behaved wrappers around them.
@@ -60,12 +61,35 @@ def _wrap(cls: Any, name: str, wrapper: Callable[[Any], Any]) -> None:
 
 
 def _capturing(original: Any) -> Any:
-    def _make_api_call(self: Any, *args: Any, **kwargs: Any) -> Any:
+    def _make_api_call(self: Any, operation_name: str, api_params: Any) -> Any:
         if (state.stack or state.attached) and CAPTURED not in self.__dict__:
             capture(self)
-        return original(self, *args, **kwargs)
+        return original(self, operation_name, api_params)
 
     return _make_api_call
+
+
+def bare_make_api_call() -> Any:
+    """botocore's own `_make_api_call` without the copy of its context around it, which serves the user agent only.
+
+    `None` when somebody else stands in between (a mock, a tracer), or botocore looks otherwise.
+    """
+    outermost = BaseClient.__dict__.get("_make_api_call")
+    if outermost is not _seen[0]:
+        _seen[:] = outermost, _find_bare(outermost)
+    return _seen[1]
+
+
+_seen: list[Any] = [None, None]
+
+
+def _find_bare(outermost: Any) -> Any:
+    if getattr(outermost, "__module__", None) != "botocore.client" or _MARK not in getattr(outermost, "__dict__", {}):
+        return None
+    original = getattr(outermost, "__wrapped__", None)
+    inner = getattr(original, "__wrapped__", None)
+    names = [getattr(function, "__globals__", {}).get("__name__") for function in (outermost, original, inner)]
+    return inner if names == [__name__, "botocore.context", "botocore.client"] else None
 
 
 def _is_asynchronous(cls: type) -> bool:
@@ -82,21 +106,23 @@ def _creating_client_class(base_classes: list[type], **_: Any) -> None:
         base_classes.insert(0, _fast.FastClient)
 
 
-def capture(client: Any) -> None:
-    """Registers the handler of a DynamoDB or DynamoDB Streams client, and gives it the fast route."""
-    if client.meta.service_model.service_name not in SERVICES:
-        return
+def capture(client: Any) -> Listeners | None:
+    """Registers the handlers of a DynamoDB or DynamoDB Streams client, and gives it the fast route."""
+    model = client.meta.service_model
+    if model.service_name not in SERVICES:
+        return None
     from . import _fast
 
     cls = type(client)
     with _lock:
-        if CAPTURED in client.__dict__:
-            return
-        asynchronous = _is_asynchronous(cls)
-        Handler(client, asynchronous).register(client.meta.events)
-        if not asynchronous and not issubclass(cls, _fast.FastClient) and _fast.usable():
-            client.__class__ = _fast.upgraded(cls)
-        client.__dict__[CAPTURED] = True
+        listeners: Listeners | None = client.__dict__.get(CAPTURED)
+        if listeners is None:
+            asynchronous = _is_asynchronous(cls)
+            listeners = Handler(client, asynchronous).register(client.meta.events, model.service_id.hyphenize())
+            if not asynchronous and not issubclass(cls, _fast.FastClient) and _fast.usable():
+                client.__class__ = _fast.upgraded(cls)
+            client.__dict__[CAPTURED] = listeners
+        return listeners
 
 
 def target_of(target: Any) -> Any:

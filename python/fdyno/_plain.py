@@ -13,6 +13,7 @@ from weakref import ref
 
 from . import _answers
 from ._activation import DEFAULT_REGION, state
+from ._listeners import Listeners
 from ._operations import bare
 
 if TYPE_CHECKING:
@@ -27,12 +28,14 @@ Answer = tuple[_answers.Response, dict[str, Any]]
 class Chosen:
     """A call's database, chosen once, and the request prepared for it if the fast route could."""
 
-    __slots__ = ("database", "request")
+    __slots__ = ("database", "request", "watched")
 
     def __init__(self, database: Database | None) -> None:
         #: `None`: this call goes out, whatever is activated meanwhile.
         self.database = database
         self.request: Any = None
+        #: Whether somebody else listens to the call, who may want to see or change its request.
+        self.watched = True
 
 
 class Handler:
@@ -42,12 +45,23 @@ class Handler:
         self._client = ref(client)
         self._asynchronous = asynchronous
 
-    def register(self, events: Any) -> None:
+    def register(self, events: Any, service_id: str) -> Listeners:
         # Last among the handlers of the most general event, hence after every other: Stubber and mocks come first.
         events.register_last("before-call", self.before_call, unique_id="fdyno-before-call")
+        # A call of the fast route is answered before botocore's own handlers of the general event: it has no others.
+        events.register_last(
+            f"before-call.{service_id}", self.before_general_calls, unique_id="fdyno-before-general-calls"
+        )
         events.register_last(
             "before-endpoint-resolution", self.before_endpoint_resolution, unique_id="fdyno-before-endpoint-resolution"
         )
+        return Listeners(events, service_id, frozenset({self.before_call, self.before_general_calls}))
+
+    def before_general_calls(self, model: Any, params: Any, context: dict[str, Any], **_: Any) -> Any:
+        chosen = context.get(CONTEXT_KEY)
+        if chosen is None or chosen.request is None:
+            return None
+        return answer(chosen, model, params, context)
 
     def before_call(self, model: Any, params: Any, context: dict[str, Any], **_: Any) -> Any:
         chosen = self._chosen(model, context)
@@ -79,7 +93,7 @@ def answer(chosen: Chosen, model: Any, params: Any, context: dict[str, Any]) -> 
     """Answers the call from its database."""
     assert chosen.database is not None
     core, region = chosen.database._core, context.get("client_region") or DEFAULT_REGION
-    if chosen.request is not None and "body" not in params:
+    if chosen.request is not None:
         status, parsed = core.answer(chosen.request, region)
     else:
         operation = bare(model.service_model.service_name, model.name)

@@ -38,6 +38,10 @@ const DIFFERENCES: &[(&str, &str)] = &[
     ),
     ("Batches", "`BatchWriteItem` leaves nothing unprocessed. `BatchGetItem` does when its answer reaches 16 MB."),
     (
+        "Transactions",
+        "What one request writes in one transaction (items, index entries, change records, and what was read for them) is bounded by 10,000,000 bytes, as on FoundationDB. A TransactWriteItems within DynamoDB's own limits fits unless its items carry many indexes with keys of maximal length; then it gets a ValidationException and nothing is written.",
+    ),
+    (
         "Statistics",
         "`ItemCount`, `TableSizeBytes` and those of indexes are exact at every moment; DynamoDB refreshes them every six \
          hours. Item collection sizes are always given as between 0 and 1 GB, and there is no limit of 10 GB.",
@@ -46,11 +50,6 @@ const DIFFERENCES: &[(&str, &str)] = &[
         "Record times",
         "A change record's time is the time of its transaction's commit on the database's own clock, in whole seconds as \
          on AWS.",
-    ),
-    (
-        "Start keys of segments",
-        "A Scan whose `ExclusiveStartKey` lies outside its segment is not refused; it reads what of the segment lies behind \
-         the key.",
     ),
 ];
 

@@ -30,7 +30,7 @@ pub async fn run(store: &Store, realm: &Realm, input: &Input) -> Result<Output, 
     let table_name = constraints.finish(table_name)?;
     let name = TableName::parse(realm, table_name)?;
     let missing = |error| no_such_table(error, name.name);
-    let table = store.table(&name.realm, name.name).await.map_err(missing)?;
+    let table = store.current_table(&name.realm, name.name).await.map_err(missing)?;
     if table.deletion_protection {
         return Err(Error::validation(
             "Resource cannot be deleted as it is currently protected against deletion. Disable deletion protection first.",

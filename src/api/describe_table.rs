@@ -28,7 +28,7 @@ pub async fn run(store: &Store, realm: &Realm, input: &Input) -> Result<Output, 
     let table_name = constraints.table("tableName", &input.table_name);
     let table_name = constraints.finish(table_name)?;
     let name = TableName::parse(realm, table_name)?;
-    let table = store.table(&name.realm, name.name).await.map_err(|error| no_such_table(error, name.name))?;
+    let table = store.current_table(&name.realm, name.name).await.map_err(|error| no_such_table(error, name.name))?;
     let statistics = store.statistics(&table).await?;
     Ok(Output { table: TableDescription::new(&table, "ACTIVE", &statistics) })
 }

@@ -52,6 +52,8 @@ pub async fn dispatch(store: &Store, realm: &Realm, request: Request) -> Result<
     for _ in 0..SCHEMA_ATTEMPTS {
         match operations::run(store, realm, &request).await {
             Err(Error::SchemaChanged) => {}
+            // Refused because of a definition that may have been out of date: that is no answer yet.
+            Err(error) if error.may_come_of_a_definition() && store.forget_outdated_tables().await? => {}
             answer => return answer,
         }
     }

@@ -119,6 +119,10 @@ pub async fn run(store: &Store, realm: &Realm, input: &Input) -> Result<Output, 
             if let Some((token, digest)) = token
                 && let Some(stored) = transaction.client_token(realm, token).await?
             {
+                // No row is read, so nothing else would notice a table that is gone.
+                for planned in planned {
+                    transaction.fence(&planned.table).await?;
+                }
                 return if stored.request_digest == *digest {
                     replay(&stored)
                 } else {

@@ -90,15 +90,16 @@ pub struct Output {
 pub async fn run(store: &Store, realm: &Realm, input: &Input) -> Result<Output, Error> {
     let table_name = input.check()?;
     let name = TableName::parse(realm, table_name)?;
-    let table = store.table(&name.realm, name.name).await.map_err(|error| no_such_table(error, name.name))?;
+    let table = store.current_table(&name.realm, name.name).await.map_err(|error| no_such_table(error, name.name))?;
     let changes = changes(&table, input)?;
     let status = if changes.iter().all(|change| matches!(change, TableChange::DeletionProtection(_))) {
         "ACTIVE"
     } else {
         "UPDATING"
     };
-    let table = store.change_table(&name.realm, name.name, &changes).await?;
+    // Before the change: nothing may fail once it is done. What a new index holds, DescribeTable tells.
     let statistics = store.statistics(&table).await?;
+    let table = store.change_table(&name.realm, name.name, &changes).await?;
     Ok(Output { table_description: TableDescription::new(&table, status, &statistics) })
 }
 

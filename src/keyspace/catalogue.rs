@@ -3,7 +3,7 @@
 //! ```text
 //! <prefix> 00 00      format version                      <prefix> 00 03      next table id, u64
 //! <prefix> 00 01      database id, 16 bytes               <prefix> 00 04      clock, where it is shared
-//! <prefix> 00 02      incarnation, u16
+//! <prefix> 00 02      incarnation, u16                    <prefix> 00 05      definitions written so far, a counter
 //! <prefix> 01 <account> <region> <table>              →   table id, u64
 //! <prefix> 02 <account> <region> <table> <label>      →   stream descriptor, JSON
 //! <prefix> 03 <account> <region> <token>              →   token's record, JSON
@@ -67,6 +67,7 @@ const DATABASE_ID: u8 = 1;
 const INCARNATION: u8 = 2;
 const NEXT_TABLE_ID: u8 = 3;
 const CLOCK: u8 = 4;
+const DEFINITIONS: u8 = 5;
 
 impl Keyspace {
     fn singleton(&self, which: u8) -> Vec<u8> {
@@ -93,6 +94,11 @@ impl Keyspace {
 
     pub fn clock(&self) -> Vec<u8> {
         self.singleton(CLOCK)
+    }
+
+    /// Counts every change of every table's definition, so that a cache of them can tell whether it may be out of date.
+    pub fn definitions(&self) -> Vec<u8> {
+        self.singleton(DEFINITIONS)
     }
 
     fn named(&self, family: Family, names: &[&str]) -> Vec<u8> {

@@ -32,7 +32,11 @@ pub struct Core {
 
 impl Core {
     /// The work of one request, owning all it needs.
-    fn run(&self, request: Result<dispatch::Request, Error>, region: &str) -> impl Future<Output = Answer> + Send + use<> {
+    fn run(
+        &self,
+        request: Result<dispatch::Request, Error>,
+        region: &str,
+    ) -> impl Future<Output = Answer> + Send + use<> {
         let (store, realm) = (self.store.clone(), dispatch::realm(&self.account, region));
         async move {
             let outcome = match request {
@@ -43,7 +47,12 @@ impl Core {
         }
     }
 
-    fn answer_now(&self, py: Python<'_>, request: Result<dispatch::Request, Error>, region: &str) -> PyResult<Py<PyAny>> {
+    fn answer_now(
+        &self,
+        py: Python<'_>,
+        request: Result<dispatch::Request, Error>,
+        region: &str,
+    ) -> PyResult<Py<PyAny>> {
         guarded(|| {
             let answer = settle(py, self.run(request, region))?;
             finish(py, &answer)
@@ -89,7 +98,13 @@ impl Core {
     }
 
     /// `(status, parsed)` of a serialised request.
-    fn answer_json(&self, py: Python<'_>, operation: &Operation, body: &Bound<'_, PyBytes>, region: &str) -> PyResult<Py<PyAny>> {
+    fn answer_json(
+        &self,
+        py: Python<'_>,
+        operation: &Operation,
+        body: &Bound<'_, PyBytes>,
+        region: &str,
+    ) -> PyResult<Py<PyAny>> {
         self.answer_now(py, dispatch::from_json(operation.get(), body.as_bytes()), region)
     }
 
@@ -108,7 +123,13 @@ impl Core {
     }
 
     /// `(status, parsed)` of a call given as Python objects; what is not a request is a SerializationException.
-    fn call(&self, py: Python<'_>, operation: &Operation, parameters: &Bound<'_, PyAny>, region: &str) -> PyResult<Py<PyAny>> {
+    fn call(
+        &self,
+        py: Python<'_>,
+        operation: &Operation,
+        parameters: &Bound<'_, PyAny>,
+        region: &str,
+    ) -> PyResult<Py<PyAny>> {
         let request = guarded(|| Ok(dispatch::from_python(operation.get(), parameters)))?;
         let request = request.map_err(|rejected| Error::Serialization(rejected.to_string()));
         self.answer_now(py, request, region)

@@ -15,7 +15,9 @@ use pyo3::types::{
     PyBool, PyByteArray, PyBytes, PyDict, PyFloat, PyInt, PyIterator, PyList, PyMemoryView, PyString, PyTuple, PyType,
 };
 use serde::de::value::{F64Deserializer, StrDeserializer};
-use serde::de::{DeserializeSeed, Deserializer, EnumAccess, IntoDeserializer, MapAccess, SeqAccess, VariantAccess, Visitor};
+use serde::de::{
+    DeserializeSeed, Deserializer, EnumAccess, IntoDeserializer, MapAccess, SeqAccess, VariantAccess, Visitor,
+};
 
 /// Deepest nesting of containers in a request. DynamoDB's 32 levels of values take two containers each, the rest of a
 /// request fewer than ten; what is left lets the data model, which knows the right message, refuse the 33rd level.
@@ -134,7 +136,9 @@ impl<'a, 'py> Value<'a, 'py> {
             return Err(self.mismatch("a timestamp"));
         }
         // botocore decides what a text means and in which zone a naive datetime lies.
-        let aware = py.import(intern!(py, "botocore.utils"))?.call_method1(intern!(py, "parse_to_aware_datetime"), (object,))?;
+        let aware = py
+            .import(intern!(py, "botocore.utils"))?
+            .call_method1(intern!(py, "parse_to_aware_datetime"), (object,))?;
         Ok(aware.call_method0(intern!(py, "timestamp"))?.extract()?)
     }
 }

@@ -3,8 +3,8 @@
 //! Everything Python does becomes one of these functions; the rest of the room converts.
 
 use pyo3::prelude::*;
-use serde::ser::{SerializeMap, SerializeSeq, Serializer};
 use serde::Serialize;
+use serde::ser::{SerializeMap, SerializeSeq, Serializer};
 
 use super::de::{Rejected, Value};
 use crate::api;

@@ -11,8 +11,8 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyString};
 use serde::ser::{
-    Serialize, SerializeMap, SerializeSeq, SerializeStruct, SerializeStructVariant, SerializeTuple, SerializeTupleStruct,
-    SerializeTupleVariant, Serializer,
+    Serialize, SerializeMap, SerializeSeq, SerializeStruct, SerializeStructVariant, SerializeTuple,
+    SerializeTupleStruct, SerializeTupleVariant, Serializer,
 };
 
 use super::de::TIMESTAMP;
@@ -86,7 +86,10 @@ impl<'py> Writer<'_, 'py> {
     where
         PyErr: From<T::Error>,
     {
-        value.into_pyobject(self.py()).map(|object| object.into_any().into_bound()).map_err(|error| Failed(error.into()))
+        value
+            .into_pyobject(self.py())
+            .map(|object| object.into_any().into_bound())
+            .map_err(|error| Failed(error.into()))
     }
 }
 
@@ -237,7 +240,11 @@ impl<'a, 'py> Serializer for Writer<'a, 'py> {
 }
 
 /// `{variant: content}`, or the content alone.
-fn tagged<'py>(py: Python<'py>, variant: Option<&'static str>, content: Bound<'py, PyAny>) -> Result<Bound<'py, PyAny>> {
+fn tagged<'py>(
+    py: Python<'py>,
+    variant: Option<&'static str>,
+    content: Bound<'py, PyAny>,
+) -> Result<Bound<'py, PyAny>> {
     let Some(variant) = variant else { return Ok(content) };
     let dict = PyDict::new(py);
     dict.set_item(python_name(py, variant), content)?;

@@ -12,24 +12,58 @@ use super::stream::{close_stream, open_stream};
 use super::{BillingMode, Index, IndexStatus, Key, Realm, Store, Table, TableChange, Transaction};
 use crate::error::Error;
 use crate::keyspace::{self, IndexId};
-use crate::kv::{Isolation, RangeRead};
+use crate::kv::{self, Isolation, RangeRead};
 
 /// Rows one backfill transaction looks at: well within five seconds and ten megabytes.
 const BACKFILL_ROWS: usize = 200;
 /// Bytes of rows one backfill transaction reads.
 const BACKFILL_BYTES: usize = 1_000_000;
+/// Storage faults endured while an index that could not be filled is taken back.
+const ABANDON_ATTEMPTS: usize = 50;
 
 impl Store {
     /// Applies all changes or none, and fills new indexes before it returns.
     ///
+    /// New indexes come first, hidden as long as they are filled; all else is changed by the transaction that activates
+    /// them. If that does not succeed, they are taken back.
+    ///
     /// Errors: `ResourceNotFound`; `Validation` and `ResourceInUse` from a change that does not fit the table.
     pub async fn change_table(&self, realm: &Realm, name: &str, changes: &[TableChange]) -> Result<Arc<Table>, Error> {
-        let mut changed = self
+        let (created, others): (Vec<_>, Vec<_>) =
+            changes.iter().partition(|change| matches!(change, TableChange::CreateIndex(_)));
+        if created.is_empty() {
+            return Ok(Arc::new(self.apply_all(realm, name, &others, None).await?));
+        }
+        let building = Arc::new(self.apply_all(realm, name, &created, None).await?);
+        let own: Vec<u32> = building.indexes.iter().rev().take(created.len()).map(|index| index.id).collect();
+        match self.fill_indexes(&building, &own, &others).await {
+            Ok(table) => Ok(Arc::new(table)),
+            Err(error) => {
+                self.abandon_indexes(&building, &own).await;
+                Err(error)
+            }
+        }
+    }
+
+    /// One transaction that applies `changes` and makes the indexes `filled`, of that very table, active.
+    async fn apply_all(
+        &self,
+        realm: &Realm,
+        name: &str,
+        changes: &[&TableChange],
+        filled: Option<(&Table, &[u32])>,
+    ) -> Result<Table, Error> {
+        let changed = self
             .transact(|transaction| async move {
                 let table = read_table(self.keyspace(), transaction.kv(), realm, name, Isolation::Serializable).await?;
-                let mut table = table.ok_or_else(no_such_table)?;
+                let is_it = |table: &Table| filled.is_none_or(|(of, _)| of.id == table.id);
+                let mut table = table.filter(is_it).ok_or_else(no_such_table)?;
                 for change in changes {
                     self.apply(&transaction, &mut table, change).await?;
+                }
+                let filled = filled.map_or(&[][..], |(_, indexes)| indexes);
+                for index in table.indexes.iter_mut().filter(|index| filled.contains(&index.id)) {
+                    index.status = IndexStatus::Active;
                 }
                 table.version += 1;
                 write_table(self.keyspace(), transaction.kv(), &table)?;
@@ -37,16 +71,7 @@ impl Store {
             })
             .await?;
         self.0.schemas.forget(realm, name);
-        let creating: Vec<u32> = changed
-            .indexes
-            .iter()
-            .filter(|index| index.status == IndexStatus::Creating)
-            .map(|index| index.id)
-            .collect();
-        for index_id in creating {
-            changed = self.fill_index(&changed, index_id).await?;
-        }
-        Ok(Arc::new(changed))
+        Ok(changed)
     }
 
     async fn apply(&self, transaction: &Transaction, table: &mut Table, change: &TableChange) -> Result<(), Error> {
@@ -81,11 +106,7 @@ impl Store {
                 table.indexes.push(Index::new(id, definition, IndexStatus::Creating));
             }
             TableChange::DeleteIndex(name) => {
-                let index = table.index(name).ok_or_else(no_such_index)?;
-                let (space, id) = (table.space(self), IndexId(index.id));
-                for range in [space.index_entries(id), space.counters(id)] {
-                    transaction.kv().clear_range(&range.begin, &range.end)?;
-                }
+                self.clear_index(transaction, table, table.index(name).ok_or_else(no_such_index)?)?;
                 table.indexes.retain(|index| index.name != *name);
             }
             TableChange::IndexThroughput(name, throughput) => {
@@ -105,42 +126,63 @@ impl Store {
         Ok(())
     }
 
-    /// Gives an entry to every row that existed before the index did, then makes the index active.
-    async fn fill_index(&self, table: &Table, index_id: u32) -> Result<Table, Error> {
-        let table = Arc::new(table.clone());
-        let mut cursor: Option<Vec<u8>> = Some(table.space(self).items().begin);
-        while let Some(begin) = cursor {
-            cursor = self
-                .transact(|transaction| {
-                    let (begin, table) = (begin.clone(), Arc::clone(&table));
-                    async move { self.fill_step(&transaction, &table, index_id, begin).await }
-                })
-                .await?;
-        }
-        let active = self
-            .transact(|transaction| {
-                let table = Arc::clone(&table);
-                async move {
-                    let current = read_table(
-                        self.keyspace(),
-                        transaction.kv(),
-                        &table.realm,
-                        &table.name,
-                        Isolation::Serializable,
-                    )
+    /// Gives an entry in each index to every row that existed before it did, then makes them active with `changes`.
+    async fn fill_indexes(
+        &self,
+        table: &Arc<Table>,
+        indexes: &[u32],
+        changes: &[&TableChange],
+    ) -> Result<Table, Error> {
+        for index_id in indexes {
+            let mut cursor: Option<Vec<u8>> = Some(table.space(self).items().begin);
+            while let Some(begin) = cursor {
+                cursor = self
+                    .transact(|transaction| {
+                        let (begin, table) = (begin.clone(), Arc::clone(table));
+                        async move { self.fill_step(&transaction, &table, *index_id, begin).await }
+                    })
                     .await?;
-                    let mut current = current.filter(|current| current.id == table.id).ok_or_else(no_such_table)?;
-                    if let Some(index) = current.indexes.iter_mut().find(|index| index.id == index_id) {
-                        index.status = IndexStatus::Active;
-                        current.version += 1;
-                        write_table(self.keyspace(), transaction.kv(), &current)?;
-                    }
-                    Ok(current)
-                }
-            })
-            .await?;
-        self.0.schemas.forget(&table.realm, &table.name);
-        Ok(active)
+            }
+        }
+        self.apply_all(&table.realm, &table.name, changes, Some((table, indexes))).await
+    }
+
+    /// Takes back indexes that could not be filled, as if they had never been. If storage fails again and again, they
+    /// stay as they are, never active, until they are deleted.
+    async fn abandon_indexes(&self, table: &Arc<Table>, indexes: &[u32]) {
+        for _ in 0..ABANDON_ATTEMPTS {
+            let outcome = self
+                .transact(|transaction| {
+                    let table = Arc::clone(table);
+                    async move { self.abandon(&transaction, &table, indexes).await }
+                })
+                .await;
+            self.0.schemas.forget(&table.realm, &table.name);
+            if !matches!(outcome, Err(Error::Storage(kv::Error::Io(_)))) {
+                return;
+            }
+        }
+    }
+
+    async fn abandon(&self, transaction: &Transaction, table: &Table, indexes: &[u32]) -> Result<(), Error> {
+        let current =
+            read_table(self.keyspace(), transaction.kv(), &table.realm, &table.name, Isolation::Serializable).await?;
+        let Some(mut current) = current.filter(|current| current.id == table.id) else { return Ok(()) };
+        let is_unfilled = |index: &Index| indexes.contains(&index.id) && index.status == IndexStatus::Creating;
+        for index in current.indexes.iter().filter(|index| is_unfilled(index)) {
+            self.clear_index(transaction, &current, index)?;
+        }
+        current.indexes.retain(|index| !is_unfilled(index));
+        current.version += 1;
+        write_table(self.keyspace(), transaction.kv(), &current)
+    }
+
+    fn clear_index(&self, transaction: &Transaction, table: &Table, index: &Index) -> Result<(), Error> {
+        let (space, id) = (table.space(self), IndexId(index.id));
+        for range in [space.index_entries(id), space.counters(id)] {
+            transaction.kv().clear_range(&range.begin, &range.end)?;
+        }
+        Ok(())
     }
 
     /// One bounded step; where the next begins, or `None` at the end.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::schema::{no_such_table, read_table, write_table};
+use super::schema::{count_change, no_such_table, read_table, write_table};
 use super::stream::{close_stream, open_stream};
 use super::table::Realm;
 use super::{Index, IndexStatus, Statistics, Store, Table, TableDefinition};
@@ -42,7 +42,6 @@ impl Store {
             })
             .await?;
         self.0.schemas.forget(realm, &created.name);
-        self.maintain().await?;
         Ok(Arc::new(created))
     }
 
@@ -68,11 +67,11 @@ impl Store {
                 for range in if ever_streamed { &without_stream[..] } else { &all } {
                     transaction.kv().clear_range(&range.begin, &range.end)?;
                 }
+                count_change(keyspace, transaction.kv())?;
                 Ok(description)
             })
             .await?;
         self.0.schemas.forget(realm, name);
-        self.maintain().await?;
         Ok(Arc::new(deleted))
     }
 

@@ -120,7 +120,10 @@ impl Store {
         self.run(|transaction| async move {
             let space = self.keyspace().table(TableId(table_id));
             let table = transaction.kv().get(&space.metadata_version(), Isolation::Serializable).await?;
-            for stream in gone {
+            // A table that is still there keeps its last one, which readers no longer see: the releases it writes from now on
+            // are found by it, and trimmed.
+            let kept = usize::from(table.is_some() && none_left);
+            for stream in gone.iter().rev().skip(kept) {
                 transaction.kv().clear(&self.stream_key(&stream.realm, &stream.table_name, &stream.label))?;
             }
             if table.is_none() && none_left {

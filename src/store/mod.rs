@@ -152,6 +152,14 @@ impl Store {
                 |transaction| body(Transaction::new(self.clone(), transaction)),
             )
             .await
+            .map_err(|error| match error {
+                // Nothing was written. On a cluster no transaction can be larger, so none is anywhere.
+                Error::Storage(kv::Error::TransactionTooLarge) => Error::validation(
+                    "The request writes more than one transaction can: items, index entries, change records and what \
+                     was read for them together exceed 10,000,000 bytes",
+                ),
+                error => error,
+            })
     }
 
     /// Reads from one snapshot, again when the snapshot grew too old.

@@ -173,7 +173,15 @@ impl Store {
             Some(index) => space.index_entries_of_segment(IndexId(index.id), segment, total),
         };
         if let Some(start) = scan.start {
-            range = skip(range, &position(&space, scan.index, start)?, true);
+            let place = position(&space, scan.index, start)?;
+            if !range.contains(&place) {
+                // Only a segment leaves anything out.
+                return Err(Error::validation(format!(
+                    "The provided starting key is invalid: Invalid ExclusiveStartKey. Please use ExclusiveStartKey \
+                     with correct Segment. TotalSegments: {total} Segment: {segment}"
+                )));
+            }
+            range = skip(range, &place, true);
         }
         let (table, index, limit, fetch) = (scan.table, scan.index, scan.limit, scan.fetch);
         self.walk(&Walk { table, index, forward: true, limit, fetch, space: &space, range }, keep).await

@@ -18,16 +18,35 @@ const FORMAT: u8 = 1;
 
 /// Tables by realm and name.
 #[derive(Default)]
-pub(super) struct Cache(Lock<HashMap<Realm, HashMap<String, Arc<Table>>>>);
+pub(super) struct Cache(Lock<HashMap<Realm, HashMap<String, Cached>>>);
+
+#[derive(Clone)]
+struct Cached {
+    table: Arc<Table>,
+    /// How many changes of definitions there had been when it was read.
+    changes: i64,
+}
 
 impl Cache {
     fn get(&self, realm: &Realm, name: &str) -> Option<Arc<Table>> {
-        self.0.lock().get(realm)?.get(name).cloned()
+        Some(Arc::clone(&self.0.lock().get(realm)?.get(name)?.table))
     }
 
-    fn put(&self, table: &Arc<Table>) {
+    fn put(&self, table: Arc<Table>, changes: i64) {
         let mut realms = self.0.lock();
-        realms.entry(table.realm.clone()).or_default().insert(table.name.clone(), Arc::clone(table));
+        realms.entry(table.realm.clone()).or_default().insert(table.name.clone(), Cached { table, changes });
+    }
+
+    /// Forgets what was read before the latest change of any definition; whether there was such a thing.
+    fn forget_older(&self, changes: i64) -> bool {
+        let mut any = false;
+        for tables in self.0.lock().values_mut() {
+            tables.retain(|_, cached| {
+                any |= cached.changes < changes;
+                cached.changes >= changes
+            });
+        }
+        any
     }
 
     pub(super) fn forget(&self, realm: &Realm, name: &str) {
@@ -55,15 +74,28 @@ impl Store {
         if let Some(table) = self.0.schemas.get(realm, name) {
             return Ok(table);
         }
-        let table = self
+        let (table, changes) = self
             .snapshot(|transaction| async move {
-                read_table(self.keyspace(), &transaction, realm, name, Isolation::Snapshot).await
+                let table = read_table(self.keyspace(), &transaction, realm, name, Isolation::Snapshot).await?;
+                Ok::<_, Error>((table, self.changes_of_definitions(&transaction).await?))
             })
-            .await?
-            .ok_or_else(no_such_table)?;
-        let table = Arc::new(table);
-        self.0.schemas.put(&table);
+            .await?;
+        let table = Arc::new(table.ok_or_else(no_such_table)?);
+        self.0.schemas.put(Arc::clone(&table), changes);
         Ok(table)
+    }
+
+    async fn changes_of_definitions(&self, transaction: &kv::Transaction) -> Result<i64, Error> {
+        let counter = transaction.get(&self.keyspace().definitions(), Isolation::Snapshot).await?;
+        Ok(counter.map_or(Ok(0), |counter| keyspace::decode_counter(&counter))?)
+    }
+
+    /// Forgets cached definitions that may be out of date; whether there were any. For an operation that was refused by
+    /// a definition before any transaction had checked it.
+    pub async fn forget_outdated_tables(&self) -> Result<bool, Error> {
+        let changes =
+            self.snapshot(|transaction| async move { self.changes_of_definitions(&transaction).await }).await?;
+        Ok(self.0.schemas.forget_older(changes))
     }
 
     /// The table's definition as it is now, past the cache: what control-plane operations answer from.
@@ -117,5 +149,10 @@ pub(super) fn write_table(keyspace: &Keyspace, transaction: &kv::Transaction, ta
     let space = keyspace.table(TableId(table.id));
     transaction.set(&space.metadata_version(), &table.version.to_be_bytes()[..])?;
     transaction.set(&space.definition(), keyspace::encode_versioned_json(FORMAT, table)?)?;
-    Ok(())
+    count_change(keyspace, transaction)
+}
+
+/// Tells every cache that some definition has changed: an atomic add, so changes of different tables do not conflict.
+pub(super) fn count_change(keyspace: &Keyspace, transaction: &kv::Transaction) -> Result<(), Error> {
+    Ok(transaction.add(&keyspace.definitions(), 1)?)
 }

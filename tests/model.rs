@@ -1,0 +1,65 @@
+//! The seeded model test: random operations on a database with faults, compared with a simple model at every step.
+//!
+//! Each seed is one run (`model/world.rs`). Requests go in as JSON and answers come out as JSON (`model/client.rs`), so
+//! everything from the protocol to the key-value engine is under test. `FDYNO_SEEDS` says how many seeds are run (50
+//! without it), `FDYNO_SEED=n` runs seed n alone and tells every operation.
+
+#![expect(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+#[path = "model/client.rs"]
+mod client;
+#[path = "model/consumer.rs"]
+mod consumer;
+#[path = "model/expression.rs"]
+mod expression;
+#[path = "model/generate.rs"]
+mod generate;
+#[path = "model/operation.rs"]
+mod operation;
+#[path = "model/reads.rs"]
+mod reads;
+#[path = "model/schema.rs"]
+mod schema;
+#[path = "model/state.rs"]
+mod state;
+#[path = "model/threads.rs"]
+mod threads;
+#[path = "model/value.rs"]
+mod value;
+#[path = "model/world.rs"]
+mod world;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+fn number(variable: &str) -> Option<u64> {
+    std::env::var(variable).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{variable} is no number: {text}")))
+}
+
+#[test]
+fn whatever_happens_the_database_is_what_the_model_says_and_its_streams_tell_it() {
+    if let Some(seed) = number("FDYNO_SEED") {
+        world::run(seed, true);
+        return;
+    }
+    let (seeds, next, failed) = (number("FDYNO_SEEDS").unwrap_or(50), AtomicU64::new(0), Mutex::new(Vec::new()));
+    let work = || {
+        loop {
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            if seed >= seeds {
+                return;
+            }
+            if catch_unwind(AssertUnwindSafe(|| world::run(seed, false))).is_err() {
+                failed.lock().expect("no panic while it is held").push(seed);
+            }
+        }
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..std::thread::available_parallelism().map_or(1, std::num::NonZero::get) {
+            scope.spawn(work);
+        }
+    });
+    let failed = failed.into_inner().expect("no panic while it is held");
+    assert!(failed.is_empty(), "seeds {failed:?} of {seeds} failed: FDYNO_SEED=n cargo test --test model shows one");
+}
