@@ -126,6 +126,13 @@ impl KeyCondition {
         let of = |attribute: &KeyAttribute<'_>| {
             self.conditions.iter().find(|(name, _)| name == attribute.name).map(|(_, condition)| condition)
         };
+        let (conditions, attributes) = (self.conditions.len(), partition.len() + sort.len());
+        if conditions > attributes {
+            return Err(Error::validation(format!(
+                "The number of query conditions ({conditions}) exceeds the number of key attributes defined in the schema \
+                 ({attributes})"
+            )));
+        }
         let mut range =
             KeyRange { partition: Vec::with_capacity(partition.len()), sort_prefix: Vec::new(), sort: None };
         for attribute in partition {
@@ -150,9 +157,6 @@ impl KeyCondition {
                 None => {}
             }
             left -= 1;
-        }
-        if left > 0 {
-            return Err(not_supported());
         }
         check_sizes(&range)?;
         Ok(range)

@@ -17,6 +17,9 @@ import fdyno
 from fdyno import _fast
 from fdyno._activation import state
 
+pytest.register_assert_rewrite("records", "refusals", "tables")
+from refusals import Refusals  # noqa: E402
+
 pytest_plugins = ["pytester"]
 
 
@@ -102,10 +105,17 @@ def nothing_left_active():
     assert left == (), "the test left a database active"
 
 
+@pytest.fixture(scope="session")
+def service_models():
+    """botocore's loader, kept for all tests: parsing its models is nine tenths of the making of a client."""
+    return botocore.session.Session().get_component("data_loader")
+
+
 @pytest.fixture
-def session():
+def session(service_models):
     """A botocore session with a region and credentials, as a program would have."""
     session = botocore.session.Session()
+    session.register_component("data_loader", service_models)
     session.set_credentials("AKIDEXAMPLE", "secret")
     session.set_config_variable("region", "eu-west-1")
     return session
@@ -115,6 +125,12 @@ def session():
 def client(session):
     """A DynamoDB client that exists before any database is active."""
     return session.create_client("dynamodb")
+
+
+@pytest.fixture
+def streams(session):
+    """A DynamoDB Streams client that exists before any database is active."""
+    return session.create_client("dynamodbstreams")
 
 
 @pytest.fixture
@@ -138,3 +154,11 @@ def create_table(client, name="orders", **more):
 def table(db, client):
     """A table `orders` with partition key `pk`, in the region of `client`."""
     return create_table(client)
+
+
+@pytest.fixture
+def refused(db):
+    """Calls that must be refused; `refused.invalid` those with a ValidationException."""
+    refusals = Refusals(db)
+    yield refusals
+    refusals.check_tables_usable()

@@ -84,8 +84,16 @@ fn conditions_must_fit_the_key_schema() {
         ("a = :s AND b BETWEEN :s AND :s2", &[SK], mismatch),
         ("a = :s AND begins_with(b, :s)", &[SK], mismatch),
         ("a = :s AND c = :n", &[SK], "Query condition missed key schema element: b"),
-        ("a = :s AND c = :n", &[], "Query key condition not supported"),
-        ("a = :s AND b = :n AND c = :n", &[SK], "Query key condition not supported"),
+        (
+            "a = :s AND c = :n",
+            &[],
+            "The number of query conditions (2) exceeds the number of key attributes defined in the schema (1)",
+        ),
+        (
+            "a = :s AND b = :n AND c = :n",
+            &[SK],
+            "The number of query conditions (3) exceeds the number of key attributes defined in the schema (2)",
+        ),
     ] {
         assert_eq!(message(resolved(text, &[PK], sort)), expected, "{text}");
     }
