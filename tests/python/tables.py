@@ -50,8 +50,8 @@ def create_sorted(client, name="events", sort_type="N", **more):
 def create_indexed(client, name="indexed", **more):
     """A table with keys `pk` and `sk`, and an index of each kind for each projection that matters.
 
-    Local: `by_amount` (all), `by_amount_keys` (keys). Global: `by_group` (`grp`, `rank`; all), `by_group_keys` (`grp`; keys),
-    `by_group_note` (`grp`; includes `note`).
+    Local: `by_amount` (all), `by_amount_keys` (keys). Global: `by_group` (`grp`, `rank`; all), `by_group_keys` (`grp`;
+    keys), `by_group_note` (`grp`; includes `note`).
     """
     client.create_table(
         TableName=name,

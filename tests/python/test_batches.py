@@ -44,8 +44,10 @@ def test_twenty_five_is_the_most(client, tables, refused):
     refused.invalid(
         client.batch_write_item,
         re.compile(
-            "^1 validation error detected: Value '{events=\\[.+\\]}' at 'requestItems' failed to satisfy constraint: Map value "
-            "must satisfy constraint: \\[Member must have length less than or equal to 25, Member must have length greater than "
+            "^1 validation error detected: Value '{events=\\[.+\\]}' at 'requestItems' failed to satisfy constraint: "
+            "Map value "
+            "must satisfy constraint: \\[Member must have length less than or equal to 25, Member must have length "
+            "greater than "
             "or equal to 1\\]$"
         ),
         RequestItems={"events": requests},
@@ -89,7 +91,8 @@ MISMATCH = "The provided key element does not match the schema"
         (MISMATCH, delete(pk=S("a"))),
         (MISMATCH, delete(pk=S("a"), sk=N(1), more=N(1))),
         (
-            "One or more parameter values are not valid. The AttributeValue for a key attribute cannot contain an empty string "
+            "One or more parameter values are not valid. The AttributeValue for a key attribute cannot contain an "
+            "empty string "
             "value. Key: pk",
             put(pk=S(""), sk=N(1)),
         ),
@@ -114,8 +117,10 @@ def test_an_empty_list_is_refused(client, table, refused):
     # The light client has no such check of its own.
     refused.invalid(
         refused.client.batch_write_item,
-        "1 validation error detected: Value '{orders=[]}' at 'requestItems' failed to satisfy constraint: Map value must satisfy "
-        "constraint: [Member must have length less than or equal to 25, Member must have length greater than or equal to 1]",
+        "1 validation error detected: Value '{orders=[]}' at 'requestItems' failed to satisfy constraint: Map value "
+        "must satisfy "
+        "constraint: [Member must have length less than or equal to 25, Member must have length greater than or equal "
+        "to 1]",
         RequestItems={table: []},
     )
 
@@ -174,7 +179,8 @@ def test_a_hundred_keys_are_the_most(client, tables, refused):
     assert len(answer["Responses"]["events"]) == 100
     refused.invalid(
         client.batch_get_item,
-        "1 validation error detected: Value at 'RequestItems.events.member.Keys' failed to satisfy constraint: Member must have "
+        "1 validation error detected: Value at 'RequestItems.events.member.Keys' failed to satisfy constraint: Member "
+        "must have "
         "length less than or equal to 100",
         RequestItems={"events": {"Keys": keys}},
     )
@@ -214,7 +220,8 @@ def test_keys_behind_sixteen_megabytes_come_back_unprocessed(client, tables):
             {"Keys": [item("a", 1)], "ProjectionExpression": "pk", "AttributesToGet": ["pk"]},
         ),
         (
-            "Invalid ProjectionExpression: Two document paths overlap with each other; must remove or rewrite one of these paths; "
+            "Invalid ProjectionExpression: Two document paths overlap with each other; must remove or rewrite one of "
+            "these paths; "
             "path one: [a], path two: [a, b]",
             {"Keys": [item("a", 1)], "ProjectionExpression": "a, a.b"},
         ),
@@ -226,7 +233,8 @@ def test_a_bad_read_is_refused(client, tables, refused, message, request_):
 
 def test_a_batch_without_tables_is_refused(client, table, refused):
     at_least_one = (
-        "1 validation error detected: Value at 'RequestItems' failed to satisfy constraint: Member must have length greater than "
+        "1 validation error detected: Value at 'RequestItems' failed to satisfy constraint: Member must have length "
+        "greater than "
         "or equal to 1"
     )
     refused.invalid(client.batch_get_item, at_least_one, RequestItems={})

@@ -221,22 +221,23 @@ COUNT = (
             None,
         ),
         (
-            PREFIX
-            + "The first operand must be distinct from the remaining operands for this operator or function; operator: =, "
+            PREFIX + "The first operand must be distinct from the remaining operands for this operator or function; "
+            "operator: =, "
             "first operand: [n]",
             "n = n",
             None,
         ),
         (
             PREFIX
-            + "The BETWEEN operator requires upper bound to be greater than or equal to lower bound; lower bound operand: "
+            + "The BETWEEN operator requires upper bound to be greater than or equal to lower bound; lower bound "
+            "operand: "
             "AttributeValue: {N:2}, upper bound operand: AttributeValue: {N:1}",
             "n BETWEEN :v AND :w",
             {":v": N(2), ":w": N(1)},
         ),
         (
-            PREFIX
-            + "The BETWEEN operator requires same data type for lower and upper bounds; lower bound operand: AttributeValue: "
+            PREFIX + "The BETWEEN operator requires same data type for lower and upper bounds; lower bound operand: "
+            "AttributeValue: "
             "{N:2}, upper bound operand: AttributeValue: {S:1}",
             "n BETWEEN :v AND :w",
             {":v": N(2), ":w": S("1")},

@@ -78,7 +78,8 @@ MISMATCH = "The provided key element does not match the schema"
         (MISMATCH, {"pk": {"SS": ["a"]}, "sk": N(1)}),
         (MISMATCH, {}),
         (
-            "One or more parameter values are not valid. The AttributeValue for a key attribute cannot contain an empty "
+            "One or more parameter values are not valid. The AttributeValue for a key attribute cannot contain an "
+            "empty "
             "string value. Key: pk",
             {"pk": S(""), "sk": N(1)},
         ),
@@ -113,12 +114,14 @@ def test_a_key_is_exactly_the_tables_own(db, client, refused, message, key):
             {"ProjectionExpression": "note", "ExpressionAttributeNames": {"#n": "name"}},
         ),
         (
-            "Invalid ProjectionExpression: Two document paths overlap with each other; must remove or rewrite one of these "
+            "Invalid ProjectionExpression: Two document paths overlap with each other; must remove or rewrite one of "
+            "these "
             "paths; path one: [note], path two: [note, x]",
             {"ProjectionExpression": "note, note.x"},
         ),
         (
-            "Invalid ProjectionExpression: Two document paths overlap with each other; must remove or rewrite one of these "
+            "Invalid ProjectionExpression: Two document paths overlap with each other; must remove or rewrite one of "
+            "these "
             "paths; path one: [a], path two: [a]",
             {"ProjectionExpression": "a, a"},
         ),

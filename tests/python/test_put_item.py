@@ -10,7 +10,8 @@ from tables import NEW_AND_OLD, N, S, create_indexed, create_sorted, item
 FAILED = "ConditionalCheckFailedException"
 NOT_MET = "The conditional request failed"
 EMPTY_KEY = (
-    "One or more parameter values are not valid. The AttributeValue for a key attribute cannot contain an empty {} value. "
+    "One or more parameter values are not valid. The AttributeValue for a key attribute cannot contain an empty {} "
+    "value. "
     "Key: {}"
 )
 
@@ -147,7 +148,8 @@ def test_putting_the_same_item_again_is_no_change(db, client, streams):
             {"pk": S("a"), "sk": N(1), "x": {}},
         ),
         (
-            "Supplied AttributeValue has more than one datatypes set, must contain exactly one of the supported datatypes",
+            "Supplied AttributeValue has more than one datatypes set, must contain exactly one of the supported "
+            "datatypes",
             {"pk": S("a"), "sk": N(1), "x": {"S": "1", "N": "1"}},
         ),
         (
@@ -189,7 +191,8 @@ def test_a_bad_item_is_not_put(db, client, refused, message, wrong):
         ("Return values set to invalid value", {"ReturnValues": "UPDATED_OLD"}),
         (re.compile("Member must satisfy enum value set: "), {"ReturnValues": "EVERYTHING"}),
         (
-            "1 validation error detected: Value 'MUCH' at 'returnConsumedCapacity' failed to satisfy constraint: Member must "
+            "1 validation error detected: Value 'MUCH' at 'returnConsumedCapacity' failed to satisfy constraint: "
+            "Member must "
             "satisfy enum value set: [INDEXES, TOTAL, NONE]",
             {"ReturnConsumedCapacity": "MUCH"},
         ),
@@ -201,7 +204,8 @@ def test_a_bad_item_is_not_put(db, client, refused, message, wrong):
         ),
         (
             re.compile(
-                "^(1 validation error detected: )?ExpressionAttributeValues can only be specified when using expressions"
+                "^(1 validation error detected: )?ExpressionAttributeValues can only be specified when using "
+                "expressions"
             ),
             {"ExpressionAttributeValues": {":n": N(1)}},
         ),
@@ -215,7 +219,8 @@ def test_a_bad_item_is_not_put(db, client, refused, message, wrong):
             {"ConditionExpression": "attribute_exists(pk)", "Expected": {"pk": {"Exists": False}}},
         ),
         (
-            "1 validation error detected: Value 'x!xx' at 'tableName' failed to satisfy constraint: Member must satisfy "
+            "1 validation error detected: Value 'x!xx' at 'tableName' failed to satisfy constraint: Member must "
+            "satisfy "
             "regular expression pattern: [a-zA-Z0-9_.-]+",
             {"TableName": "x!xx"},
         ),

@@ -96,9 +96,9 @@ def test_bytes_are_in_order(db, client, condition, values, expected):
 def test_numbers_are_in_the_order_of_their_value(db, client):
     create_sorted(client)
     in_order = [
-        "-9.9999999999999999999999999999999999999E+125", "-1e100", "-100", "-99.5", "-10", "-9", "-1.5", "-1", "-1e-100",
-        "-1E-130", "0", "1E-130", "1e-100", "0.001", "0.01", "1", "1.0000000000000000000000000000000000001", "1.5", "9",
-        "10", "11", "99.5", "100", "1e100", "9.9999999999999999999999999999999999999E+125",
+        "-9.9999999999999999999999999999999999999E+125", "-1e100", "-100", "-99.5", "-10", "-9", "-1.5", "-1",
+        "-1e-100", "-1E-130", "0", "1E-130", "1e-100", "0.001", "0.01", "1", "1.0000000000000000000000000000000000001",
+        "1.5", "9", "10", "11", "99.5", "100", "1e100", "9.9999999999999999999999999999999999999E+125",
     ]  # fmt: skip
     fill(client, "events", [item("a", N(number)) for number in reversed(in_order)])
     numbers = [Decimal(entry["sk"]["N"]) for entry in query(client, "events")["Items"]]
@@ -345,7 +345,8 @@ OPERAND = KEY_CONDITION + "Incorrect operand type for operator or function; oper
             {":v": S("a"), ":w": N(2), ":x": N(1)},
         ),
         (
-            "One or more parameter values are not valid. The AttributeValue for a key attribute cannot contain an empty string "
+            "One or more parameter values are not valid. The AttributeValue for a key attribute cannot contain an "
+            "empty string "
             "value. Key: pk",
             "pk = :v",
             {":v": S("")},
@@ -420,7 +421,8 @@ def test_a_starting_key_lies_in_the_condition(client, events, refused):
     [
         ("Consistent reads are not supported on global secondary indexes", {"ConsistentRead": True}),
         (
-            "One or more parameter values were invalid: Select type ALL_ATTRIBUTES is not supported for global secondary index "
+            "One or more parameter values were invalid: Select type ALL_ATTRIBUTES is not supported for global "
+            "secondary index "
             "by_group_keys because its projection type is not ALL",
             {"IndexName": "by_group_keys", "Select": "ALL_ATTRIBUTES"},
         ),

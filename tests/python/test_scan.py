@@ -120,20 +120,24 @@ def test_a_scan_sees_what_was_written_before_it(client, events):
     ("message", "more"),
     [
         (
-            "The TotalSegments parameter is required but was not present in the request when Segment parameter is present",
+            "The TotalSegments parameter is required but was not present in the request when Segment parameter is "
+            "present",
             {"Segment": 0},
         ),
         (
-            "The Segment parameter is required but was not present in the request when parameter TotalSegments is present",
+            "The Segment parameter is required but was not present in the request when parameter TotalSegments is "
+            "present",
             {"TotalSegments": 2},
         ),
         (
-            "The Segment parameter is zero-based and must be less than parameter TotalSegments: Segment: 2 is not less than "
+            "The Segment parameter is zero-based and must be less than parameter TotalSegments: Segment: 2 is not "
+            "less than "
             "TotalSegments: 2",
             {"Segment": 2, "TotalSegments": 2},
         ),
         (
-            "1 validation error detected: Value '1000001' at 'totalSegments' failed to satisfy constraint: Member must have "
+            "1 validation error detected: Value '1000001' at 'totalSegments' failed to satisfy constraint: Member "
+            "must have "
             "value less than or equal to 1000000",
             {"Segment": 0, "TotalSegments": 1_000_001},
         ),
@@ -143,7 +147,8 @@ def test_a_scan_sees_what_was_written_before_it(client, events):
             {"ExclusiveStartKey": {"pk": S("a")}},
         ),
         (
-            "Invalid FilterExpression: An expression attribute value used in expression is not defined; attribute value: :v",
+            "Invalid FilterExpression: An expression attribute value used in expression is not defined; attribute "
+            "value: :v",
             {"FilterExpression": "note = :v"},
         ),
         (

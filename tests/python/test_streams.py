@@ -238,7 +238,8 @@ def test_a_page_has_at_most_a_thousand_records(client, streams, arn, refused):
     assert len(streams.get_records(ShardIterator=position, Limit=1000)["Records"]) == 1000
     refused.invalid(
         streams.get_records,
-        "1 validation error detected: Value '1001' at 'limit' failed to satisfy constraint: Member must have value less than or "
+        "1 validation error detected: Value '1001' at 'limit' failed to satisfy constraint: Member must have value "
+        "less than or "
         "equal to 1000",
         ShardIterator=position,
         Limit=1001,

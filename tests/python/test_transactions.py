@@ -144,7 +144,8 @@ def test_a_hundred_actions_are_the_most(client, orders, refused):
     refused.invalid(
         client.transact_write_items,
         re.compile(
-            "^1 validation error detected: Value '\\[.+\\]' at 'transactItems' failed to satisfy constraint: Member must have "
+            "^1 validation error detected: Value '\\[.+\\]' at 'transactItems' failed to satisfy constraint: Member "
+            "must have "
             "length less than or equal to 100$"
         ),
         TransactItems=puts,
@@ -222,12 +223,14 @@ def test_an_action_that_is_wrong_in_itself_cancels_with_its_reason(client, order
     ("message", "action"),
     [
         (
-            "One or more parameter values are not valid. The AttributeValue for a key attribute cannot contain an empty string "
+            "One or more parameter values are not valid. The AttributeValue for a key attribute cannot contain an "
+            "empty string "
             "value. Key: pk",
             put(pk=S("")),
         ),
         (
-            "One or more parameter values are not valid. The AttributeValue for a key attribute cannot contain an empty string "
+            "One or more parameter values are not valid. The AttributeValue for a key attribute cannot contain an "
+            "empty string "
             "value. Key: pk",
             delete(pk=S("")),
         ),
@@ -342,7 +345,8 @@ def test_a_token_has_at_most_36_characters(client, orders, refused):
     refused.invalid(
         client.transact_write_items,
         re.compile(
-            "^1 validation error detected: Value ('x{37}' )?at '[cC]lientRequestToken' failed to satisfy constraint: Member must "
+            "^1 validation error detected: Value ('x{37}' )?at '[cC]lientRequestToken' failed to satisfy constraint: "
+            "Member must "
             "have length less than or equal to 36$"
         ),
         TransactItems=[ADD],
@@ -398,7 +402,8 @@ def test_no_actions_are_refused(client, orders, refused):
         refused.invalid(
             light,
             re.compile(
-                "^1 validation error detected: Value ('\\[.*\\]' )?at '[tT]ransactItems' failed to satisfy constraint: Member must "
+                "^1 validation error detected: Value ('\\[.*\\]' )?at '[tT]ransactItems' failed to satisfy "
+                "constraint: Member must "
                 "have length greater than or equal to 1$"
             ),
             TransactItems=[],

@@ -264,7 +264,8 @@ PATH = "The document path provided in the update expression is invalid for updat
         ),
         ("Invalid UpdateExpression: The expression can not be empty;", "", None),
         (
-            "Invalid UpdateExpression: An expression attribute value used in expression is not defined; attribute value: :v",
+            "Invalid UpdateExpression: An expression attribute value used in expression is not defined; attribute "
+            "value: :v",
             "SET n = :v",
             None,
         ),
@@ -279,19 +280,22 @@ PATH = "The document path provided in the update expression is invalid for updat
             {":v": N(1)},
         ),
         (
-            "Invalid UpdateExpression: Two document paths overlap with each other; must remove or rewrite one of these paths; "
+            "Invalid UpdateExpression: Two document paths overlap with each other; must remove or rewrite one of "
+            "these paths; "
             "path one: [n], path two: [n]",
             "SET n = :v, n = :v",
             {":v": N(1)},
         ),
         (
-            "Invalid UpdateExpression: Two document paths overlap with each other; must remove or rewrite one of these paths; "
+            "Invalid UpdateExpression: Two document paths overlap with each other; must remove or rewrite one of "
+            "these paths; "
             "path one: [m], path two: [m, x]",
             "SET m = :v REMOVE m.x",
             {":v": N(1)},
         ),
         (
-            "Invalid UpdateExpression: Two document paths conflict with each other; must remove or rewrite one of these paths; "
+            "Invalid UpdateExpression: Two document paths conflict with each other; must remove or rewrite one of "
+            "these paths; "
             "path one: [m, x], path two: [m, [0]]",
             "SET m.x = :v, m[0] = :v",
             {":v": N(1)},
@@ -307,19 +311,22 @@ PATH = "The document path provided in the update expression is invalid for updat
             None,
         ),
         (
-            "Invalid UpdateExpression: Incorrect operand type for operator or function; operator or function: list_append, "
+            "Invalid UpdateExpression: Incorrect operand type for operator or function; operator or function: "
+            "list_append, "
             "operand type: N",
             "SET l = list_append(l, :v)",
             {":v": N(1)},
         ),
         (
-            "Invalid UpdateExpression: Incorrect operand type for operator or function; operator: ADD, operand type: STRING, "
+            "Invalid UpdateExpression: Incorrect operand type for operator or function; operator: ADD, operand type: "
+            "STRING, "
             "typeSet: ALLOWED_FOR_ADD_OPERAND",
             "ADD n :v",
             {":v": S("1")},
         ),
         (
-            "Invalid UpdateExpression: Incorrect operand type for operator or function; operator: DELETE, operand type: NUMBER, "
+            "Invalid UpdateExpression: Incorrect operand type for operator or function; operator: DELETE, operand "
+            "type: NUMBER, "
             "typeSet: ALLOWED_FOR_DELETE_OPERAND",
             "DELETE ss :v",
             {":v": N(1)},
@@ -358,13 +365,15 @@ def test_a_bad_update_changes_nothing(client, start, refused, message, expressio
     ("message", "expression", "value"),
     [
         (
-            "One or more parameter values were invalid: Type mismatch for Index Key amount Expected: N Actual: S IndexName: "
+            "One or more parameter values were invalid: Type mismatch for Index Key amount Expected: N Actual: S "
+            "IndexName: "
             "by_amount",
             "SET amount = :v",
             S("x"),
         ),
         (
-            "One or more parameter values are not valid. The update expression attempted to update a secondary index key to a "
+            "One or more parameter values are not valid. The update expression attempted to update a secondary index "
+            "key to a "
             "value that is not supported. The AttributeValue for a key attribute cannot contain an empty string value.",
             "SET grp = :v",
             S(""),
