@@ -291,10 +291,10 @@ def test_with_other_signatures_in_botocore_the_plain_route_serves(session, db, m
     assert isinstance(early, object) and early.list_tables()["TableNames"] == []
 
 
-def test_a_session_that_exists_already_gets_the_fast_route_too(client, session, table, prepared):
+def test_a_session_that_exists_already_gets_the_same_route(client, session, table, prepared, route):
     session.create_client("dynamodb").list_tables()
     client.list_tables()
-    assert prepared == [True, True]
+    assert prepared == [route == "fast"] * 2
 
 
 def test_deprecated_and_history_hooks_see_the_call(client, table):
