@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use crate::fork::Lock;
+use crate::fork::{self, Lock};
 
 /// A moment, in whole milliseconds since the Unix epoch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -63,6 +63,26 @@ enum Mode {
 struct State {
     mode: Mode,
     random: fastrand::Rng,
+    /// Of a clock that is not deterministic: the process, counted by forks, whose randomness this is.
+    process: Option<u64>,
+}
+
+impl State {
+    /// The source of randomness; a forked child draws a seed of its own, or it would repeat its parent's numbers.
+    fn random(&mut self) -> &mut fastrand::Rng {
+        let now = fork::generation();
+        if self.process.is_some_and(|process| process != now) {
+            self.random = machine_random();
+            self.process = Some(now);
+        }
+        &mut self.random
+    }
+}
+
+/// Randomness from the operating system.
+fn machine_random() -> fastrand::Rng {
+    let (high, low) = uuid::Uuid::new_v4().as_u64_pair();
+    fastrand::Rng::with_seed(high.rotate_left(32) ^ low)
 }
 
 /// A movable clock with a seeded source of randomness. Clones share both.
@@ -78,24 +98,24 @@ impl Default for Clock {
 impl Clock {
     /// System time, and a seed drawn from the machine.
     pub fn system() -> Self {
-        Self::new(Mode::Running { offset: 0 }, fastrand::Rng::new())
+        Self::new(Mode::Running { offset: 0 }, machine_random(), Some(fork::generation()))
     }
 
     /// Frozen at `at`, with every random number following from `seed`: two runs are alike.
     pub fn deterministic(at: Timestamp, seed: u64) -> Self {
-        Self::new(Mode::Frozen { at }, fastrand::Rng::with_seed(seed))
+        Self::new(Mode::Frozen { at }, fastrand::Rng::with_seed(seed), None)
     }
 
-    fn new(mode: Mode, random: fastrand::Rng) -> Self {
-        Self(Arc::new(Lock::new(State { mode, random })))
+    fn new(mode: Mode, random: fastrand::Rng, process: Option<u64>) -> Self {
+        Self(Arc::new(Lock::new(State { mode, random, process })))
     }
 
     /// A clock of its own that shows the same time now: what a fork of a database gets.
     #[must_use]
     pub fn twin(&self) -> Self {
         let mut state = self.0.lock();
-        let random = state.random.fork();
-        Self::new(state.mode, random)
+        let random = state.random().fork();
+        Self::new(state.mode, random, state.process)
     }
 
     pub fn now(&self) -> Timestamp {
@@ -139,17 +159,17 @@ impl Clock {
     }
 
     pub fn random_u64(&self) -> u64 {
-        self.0.lock().random.u64(..)
+        self.0.lock().random().u64(..)
     }
 
     pub fn random_u128(&self) -> u128 {
-        self.0.lock().random.u128(..)
+        self.0.lock().random().u128(..)
     }
 
     /// A random version-4 UUID in its hyphenated lower-case form.
     pub fn random_uuid(&self) -> String {
         let mut state = self.0.lock();
-        let bits = state.random.u128(..);
+        let bits = state.random().u128(..);
         drop(state);
         uuid::Builder::from_random_bytes(bits.to_be_bytes()).into_uuid().hyphenated().to_string()
     }

@@ -13,6 +13,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::ops::{Deref, DerefMut};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 static GATE: RwLock<()> = RwLock::new(());
@@ -22,6 +23,20 @@ thread_local! {
     static DEPTH: Cell<u32> = const { Cell::new(0) };
     /// The closed gate, held by the thread that is about to fork.
     static CLOSED: RefCell<Option<RwLockWriteGuard<'static, ()>>> = const { RefCell::new(None) };
+}
+
+static GENERATION: AtomicU64 = AtomicU64::new(0);
+
+/// How many forks lie between this process and the one that loaded the module: what must not repeat in a child
+/// is drawn anew when this has changed.
+pub fn generation() -> u64 {
+    GENERATION.load(Ordering::Relaxed)
+}
+
+/// As [`release`], on the child's side.
+pub fn release_in_child() {
+    GENERATION.fetch_add(1, Ordering::Relaxed);
+    release();
 }
 
 /// Waits until no thread holds a [`Lock`] and lets none take one until [`release`] is called on this thread.
@@ -102,7 +117,7 @@ impl Drop for Inside {
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
-    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::sync::atomic::AtomicBool;
 
     use super::*;
 

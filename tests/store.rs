@@ -451,6 +451,45 @@ fn schema_changes_race_writers_and_nothing_is_lost() -> Outcome {
 }
 
 #[test]
+fn a_clock_set_to_the_past_before_any_use_is_believed() -> Outcome {
+    let world = world()?;
+    let past = Timestamp(1_000_000_000_000);
+    world.store.clock().travel_to(past);
+    let table = world.table("t", Some(StreamViewType::KeysOnly), vec![])?;
+    world.put(&table, item("a", &[]))?;
+    world.store.clock().travel_to(past.plus_millis(-HOUR));
+    world.put(&table, item("b", &[]))?;
+    let times: Vec<Timestamp> = world
+        .records(&world.stream("t")?, &StreamStart::TrimHorizon)?
+        .into_iter()
+        .map(|record| record.created)
+        .collect();
+    assert_eq!(times, [past, past], "and once used, times never go back");
+    Ok(())
+}
+
+#[test]
+fn a_scan_refuses_a_start_key_of_another_segment() -> Outcome {
+    let world = world()?;
+    let table = world.table("t", None, vec![])?;
+    let mut refused = 0;
+    for segment in 0..4 {
+        let start = fdyno::store::Start { table: key("a"), index: None };
+        let scan = Scan {
+            table: &table,
+            index: None,
+            segment: Some((segment, 4)),
+            start: Some(&start),
+            limit: None,
+            fetch: Fetch::Whole,
+        };
+        refused += usize::from(matches!(now(world.store.scan(&scan, &|_| Ok(true))), Err(Error::Validation(_))));
+    }
+    assert_eq!(refused, 3, "one segment holds the key");
+    Ok(())
+}
+
+#[test]
 fn a_fork_goes_its_own_way() -> Outcome {
     let world = world()?;
     let table = world.table("t", Some(StreamViewType::NewImage), vec![])?;

@@ -82,14 +82,24 @@ struct Planned<'a> {
 
 pub async fn run(store: &Store, realm: &Realm, input: &Input) -> Result<Output, Error> {
     let requests = check(input)?;
-    let planned = plan(store, realm, requests).await?;
+    let mut planned = plan(store, realm, requests).await?;
     let mut capacity = PerTable::default();
     let mut metrics = MetricsPerTable::default();
-    for chunk in chunks(&planned) {
-        for (planned, consumed) in chunk.iter().zip(write_chunk(store, chunk).await?) {
+    let mut written = 0;
+    while let Some(chunk) = chunks(planned.get(written..).unwrap_or_default()).first().copied() {
+        let consumed = match write_chunk(store, chunk).await {
+            // Dispatch would write the earlier chunks again: only what is left is planned anew.
+            Err(Error::SchemaChanged) if written > 0 => {
+                planned = plan(store, realm, requests).await?;
+                continue;
+            }
+            consumed => consumed?,
+        };
+        for (planned, consumed) in chunk.iter().zip(consumed) {
             capacity.add(planned.given_name, &consumed);
             metrics.add(planned.given_name, &planned.table, &planned.key);
         }
+        written += chunk.len();
     }
     Ok(Output {
         unprocessed_items: BTreeMap::new(),

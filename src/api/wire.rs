@@ -46,6 +46,9 @@ impl<'de> Deserialize<'de> for Timestamp {
 
             fn visit_newtype_struct<D: Deserializer<'de>>(self, deserializer: D) -> Result<Timestamp, D::Error> {
                 let seconds = f64::deserialize(deserializer)?;
+                if !seconds.is_finite() {
+                    return Err(serde::de::Error::custom("a timestamp is a finite number"));
+                }
                 #[expect(
                     clippy::cast_possible_truncation,
                     reason = "a cast saturates; such times lie outside every stream"

@@ -149,6 +149,11 @@ impl State {
         if self.version == Version::MAX {
             return Err(Error::Io("the commit versions are used up: the clock was moved to its end".to_owned()));
         }
+        // The first commit only lays the database out. It gets the least version, whatever the time, so that a clock
+        // that is set back before any use is believed: versions never go back afterwards.
+        if self.version == Version::MIN {
+            return Ok(self.version.next());
+        }
         Ok(self.version.next().max(Version::at(clock.now(), 0)))
     }
 

@@ -1,5 +1,6 @@
 //! A database's clock as Python moves it. Its lock, like every lock of the core, is taken with the GIL released.
 
+use pyo3::exceptions::PyValueError;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyDelta;
@@ -20,9 +21,17 @@ impl Clock {
     }
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "a cast saturates: the far end of time")]
-fn millis(seconds: f64) -> i64 {
-    (seconds * 1000.0).round() as i64
+/// Years 1 to 9999, what Python's datetime can show, in seconds since the epoch.
+const SHOWABLE: std::ops::RangeInclusive<f64> = -62_135_596_800.0..=253_402_300_799.0;
+
+/// Whole milliseconds; refuses what no datetime can show.
+#[expect(clippy::cast_possible_truncation, reason = "the range was checked")]
+fn millis(seconds: f64) -> PyResult<i64> {
+    if SHOWABLE.contains(&seconds) {
+        Ok((seconds * 1000.0).round() as i64)
+    } else {
+        Err(PyValueError::new_err("a clock shows times from year 1 to year 9999"))
+    }
 }
 
 fn seconds_of(delta: &Bound<'_, PyDelta>) -> PyResult<f64> {
@@ -53,14 +62,19 @@ impl Clock {
     ) -> PyResult<()> {
         let given = delta.map(seconds_of).transpose()?.unwrap_or_default();
         let total = given + days * 86_400.0 + hours * 3_600.0 + minutes * 60.0 + seconds;
-        py.detach(|| self.store.clock().advance(millis(total)));
+        #[expect(clippy::cast_precision_loss, reason = "milliseconds fit 53 bits for 285,000 years")]
+        let now = py.detach(|| self.store.clock().now()).millis() as f64 / 1000.0;
+        millis(now + total)?;
+        let by = millis(total)?;
+        py.detach(|| self.store.clock().advance(by));
         self.catch_up(py)
     }
 
     /// Shows `moment` from now on; goes on running from there unless frozen.
     fn travel_to(&self, py: Python<'_>, moment: &Bound<'_, PyAny>) -> PyResult<()> {
         let seconds: f64 = moment.call_method0(intern!(py, "timestamp"))?.extract()?;
-        py.detach(|| self.store.clock().travel_to(Timestamp(millis(seconds))));
+        let at = Timestamp(millis(seconds)?);
+        py.detach(|| self.store.clock().travel_to(at));
         self.catch_up(py)
     }
 

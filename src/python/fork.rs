@@ -24,6 +24,6 @@ pub fn _after_fork_in_parent() {
 /// For `os.register_at_fork(after_in_child=…)`: only the forking thread lives on.
 #[pyfunction]
 pub fn _after_fork_in_child() {
-    fork::release();
+    fork::release_in_child();
     runtime::forget_after_fork();
 }

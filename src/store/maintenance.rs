@@ -37,6 +37,15 @@ impl Store {
         if claimed.is_err() {
             return Ok(());
         }
+        let done = self.maintain_now().await;
+        if done.is_err() {
+            // Due again at the next call, not a minute later.
+            self.0.maintained_millis.store(last, Ordering::Relaxed);
+        }
+        done
+    }
+
+    async fn maintain_now(&self) -> Result<(), Error> {
         self.trim_streams().await?;
         self.drop_expired_tokens().await?;
         self.drop_commit_ids().await

@@ -32,6 +32,7 @@ pub use write::{Actor, Change, Row, Transaction, Written};
 
 use crate::clock::Clock;
 use crate::error::Error;
+use crate::fork::{self, Lock};
 use crate::keyspace::{CommitId, Keyspace};
 use crate::kv::{self, Isolation};
 
@@ -51,8 +52,11 @@ pub struct Store(Arc<Inner>);
 struct Inner {
     database: kv::Database,
     keyspace: Keyspace,
-    /// Random, new for each fork: makes event ids unique and keys iterator tokens.
+    /// Random, new for each fork: keys iterator tokens.
     id: [u8; 16],
+    /// What makes event ids unique, and the process it was drawn for: the database's id, and in a forked process
+    /// something new, since parent and child go on to use the same positions.
+    event_salt: Lock<(u64, [u8; 16])>,
     /// Rises when a database is copied to an engine whose versions start anew.
     incarnation: u16,
     schemas: schema::Cache,
@@ -71,23 +75,25 @@ impl Store {
                 |transaction| open_or_initialise(&keyspace, transaction, fresh_id),
             )
             .await?;
-        Ok(Self::assemble(database, keyspace, id, incarnation))
+        Ok(Self::assemble(database, keyspace, id, incarnation, schema::Cache::default()))
     }
 
-    fn assemble(database: kv::Database, keyspace: Keyspace, id: [u8; 16], incarnation: u16) -> Self {
+    fn assemble(
+        database: kv::Database,
+        keyspace: Keyspace,
+        id: [u8; 16],
+        incarnation: u16,
+        schemas: schema::Cache,
+    ) -> Self {
         let maintained_millis = AtomicI64::new(database.clock().now().millis());
-        Self(Arc::new(Inner {
-            database,
-            keyspace,
-            id,
-            incarnation,
-            schemas: schema::Cache::default(),
-            maintained_millis,
-        }))
+        let event_salt = Lock::new((fork::generation(), id));
+        Self(Arc::new(Inner { event_salt, database, keyspace, id, incarnation, schemas, maintained_millis }))
     }
 
     /// A copy-on-write twin with a clock and a database id of its own, in constant time (embedded engines only).
     pub async fn fork(&self) -> Result<Self, Error> {
+        // Before the database: an older definition than the fork's is noticed by its fence, a younger one might not be.
+        let schemas = self.0.schemas.copy();
         let database = self.0.database.fork(self.clock().twin())?;
         let id = database.clock().random_u128().to_be_bytes();
         let keyspace = self.0.keyspace.clone();
@@ -100,9 +106,7 @@ impl Store {
                 },
             )
             .await?;
-        let twin = Self::assemble(database, keyspace, id, self.0.incarnation);
-        twin.0.schemas.copy_from(&self.0.schemas);
-        Ok(twin)
+        Ok(Self::assemble(database, keyspace, id, self.0.incarnation, schemas))
     }
 
     pub fn clock(&self) -> &Clock {
@@ -122,6 +126,14 @@ impl Store {
     /// This database's random id: a fork has its own.
     pub fn id(&self) -> [u8; 16] {
         self.0.id
+    }
+
+    fn event_salt(&self) -> [u8; 16] {
+        let mut salt = self.0.event_salt.lock();
+        if salt.0 != fork::generation() {
+            *salt = (fork::generation(), self.clock().random_u128().to_be_bytes());
+        }
+        salt.1
     }
 
     fn keyspace(&self) -> &Keyspace {

@@ -55,9 +55,8 @@ impl Cache {
         }
     }
 
-    pub(super) fn copy_from(&self, other: &Self) {
-        let tables = other.0.lock().clone();
-        *self.0.lock() = tables;
+    pub(super) fn copy(&self) -> Self {
+        Self(Lock::new(self.0.lock().clone()))
     }
 }
 

@@ -419,11 +419,11 @@ impl Store {
         })
     }
 
-    /// Unique for ever: positions are unique within a database, and the hash covers the database's id.
+    /// Unique for ever: positions are unique within a database and process, and the hash covers a salt of both.
     fn event_id(&self, position: Position) -> String {
         let mut bytes = [0_u8; 30];
         let (id, place) = bytes.split_at_mut(16);
-        id.copy_from_slice(&self.id());
+        id.copy_from_slice(&self.event_salt());
         place.copy_from_slice(&position.to_bytes());
         format!("{:032x}", xxh3_128(&bytes))
     }

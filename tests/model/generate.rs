@@ -49,7 +49,7 @@ pub fn tables(seed: u64) -> Vec<Table> {
                 index("by_r", false, Key::new(&[("r", Kind::N)], &[]), Projection::Include(&["b", "c"])),
             ],
             key: blobs,
-            view: (seed % 2 == 0).then(|| view(1)),
+            view: seed.is_multiple_of(2).then(|| view(1)),
         },
     ]
 }
@@ -328,7 +328,7 @@ impl Generator<'_> {
     }
 
     fn guarded(&mut self, table: usize, write: Write) -> Guarded {
-        let condition = (!self.one_in(3)).then(|| ()).filter(|()| self.random.bool()).map(|()| self.condition(2));
+        let condition = self.one_in(3).then(|| self.condition(2));
         let show_on_failure = condition.is_some() && self.random.bool();
         Guarded { table, write, condition, show_on_failure }
     }

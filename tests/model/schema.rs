@@ -158,12 +158,18 @@ impl Table {
         request
     }
 
-    /// The place of `item`'s index attributes that are of a wrong type or empty, if any is.
+    /// Whether any of the `item`'s index key attributes is of a wrong type or empty.
     pub fn has_bad_index_key(&self, item: &Item, is_touched: impl Fn(&str) -> bool) -> bool {
         self.indexes.iter().flat_map(|index| index.key.attributes()).any(|attribute| {
             is_touched(attribute.name)
                 && item.get(attribute.name).is_some_and(|value| !attribute.kind.fits(value) || is_empty(value))
         })
+    }
+
+    /// An empty value for an index key: in a transaction the whole request's fault and not its action's.
+    pub fn has_empty_index_key(&self, item: &Item) -> bool {
+        let mut attributes = self.indexes.iter().flat_map(|index| index.key.attributes());
+        attributes.any(|attribute| item.get(attribute.name).is_some_and(is_empty))
     }
 }
 

@@ -214,6 +214,13 @@ impl State {
     }
 
     fn expect_transact(&self, actions: &[Guarded], token: Option<&str>) -> Expected {
+        let has_empty = |guarded: &Guarded| match &guarded.write {
+            Write::Put(item) => self.tables[guarded.table].schema.has_empty_index_key(item),
+            _ => false,
+        };
+        if actions.iter().any(has_empty) {
+            return VALIDATION;
+        }
         let reasons: Vec<_> = actions
             .iter()
             .map(|guarded| (if self.is_wrong(guarded) { "ValidationError" } else { "None" }, None))

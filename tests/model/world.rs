@@ -185,7 +185,7 @@ impl World {
 
     /// Moves the clock; consumers keep up before a step that could cost them their place.
     fn advance(&mut self, number: u32) {
-        let steps = [1, 999, 5_000, 61_000, 61_000, 16 * MINUTE, 16 * MINUTE, 3 * HOUR, 25 * HOUR, 31 * HOUR];
+        let steps = [1, 999, 5_000, 61_000, 61_000, 16 * MINUTE, 3 * HOUR, 7 * HOUR, 11 * HOUR, 25 * HOUR];
         let millis = pick(&mut self.random, &steps);
         self.advance_by(number, millis);
     }
