@@ -147,11 +147,6 @@ CONSTRAINT = "1 validation error detected: Value {} failed to satisfy constraint
     ("message", "parameters"),
     [
         pytest.param(
-            CONSTRAINT.format("'ab' at 'tableName'") + "have length greater than or equal to 3",
-            {**ONE_KEY, "TableName": "ab"},
-            id="short name",
-        ),
-        pytest.param(
             CONSTRAINT.format(f"'{'a' * 256}' at 'tableName'") + "have length less than or equal to 255",
             {**ONE_KEY, "TableName": "a" * 256},
             id="long name",
@@ -291,6 +286,15 @@ CONSTRAINT = "1 validation error detected: Value {} failed to satisfy constraint
 def test_a_bad_definition_makes_no_table(db, client, refused, message, parameters):
     refused.invalid(client.create_table, message, **{"TableName": "orders", **parameters})
     assert client.list_tables()["TableNames"] == []
+
+
+def test_a_short_name_makes_no_table(db, refused):
+    # Older releases of botocore do not let it through; the light client has no check of its own.
+    refused.invalid(
+        refused.client.create_table,
+        CONSTRAINT.format("'ab' at 'tableName'") + "have length greater than or equal to 3",
+        **{**ONE_KEY, "TableName": "ab"},
+    )
 
 
 def test_the_largest_allowed_number_of_indexes_is_allowed(db, client):
