@@ -111,8 +111,9 @@ fn an_index_is_added_with_the_items_that_are_there_and_removed() -> Outcome {
             }}]
         }),
     )?;
-    let index = &updated["TableDescription"]["GlobalSecondaryIndexes"][0];
-    assert_eq!((&index["IndexName"], &index["ItemCount"]), (&json!("by-at"), &json!(1)));
+    assert_eq!(updated["TableDescription"]["GlobalSecondaryIndexes"][0]["IndexName"], "by-at");
+    let described = world.call("DescribeTable", &json!({"TableName": "orders"}))?;
+    assert_eq!(described["Table"]["GlobalSecondaryIndexes"][0]["ItemCount"], 1);
     let query = json!({
         "TableName": "orders", "IndexName": "by-at", "KeyConditionExpression": "#at = :at",
         "ExpressionAttributeNames": {"#at": "at"}, "ExpressionAttributeValues": {":at": {"S": "a"}}
