@@ -129,6 +129,25 @@ def test_a_request_is_answered_once(db):
         db._core.answer(request, "us-east-1")
 
 
+@pytest.mark.parametrize(
+    "move",
+    [
+        lambda clock: clock.advance(seconds=float("nan")),
+        lambda clock: clock.advance(seconds=float("inf")),
+        lambda clock: clock.advance(days=10**7),
+        lambda clock: clock.advance(days=-(10**7)),
+    ],
+)
+def test_a_clock_refuses_times_that_no_datetime_can_show(move):
+    db = fdyno.connect()
+    db.clock.freeze()
+    before = db.clock.now()
+    with pytest.raises(ValueError, match="year 1 to year 9999"):
+        move(db.clock)
+    assert db.clock.now() == before
+    assert db.client("dynamodb").list_tables()["TableNames"] == []
+
+
 def test_the_clock_moves():
     clock = fdyno.connect().clock
     clock.freeze()

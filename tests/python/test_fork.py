@@ -96,3 +96,29 @@ def test_a_child_may_open_databases_of_its_own(client):
             create_table(client)
 
     in_child(child)
+
+
+def test_children_do_not_repeat_each_other(db, client, table, tmp_path):
+    """Parent and children use the same positions, and still no event id, database id or table id comes twice."""
+    client.update_table(
+        TableName=table, StreamSpecification={"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"}
+    )
+    db.clock.freeze()
+
+    def told(name):
+        client.put_item(TableName=table, Item={"pk": {"S": name}})
+        description = client.create_table(
+            TableName="ids",
+            BillingMode="PAY_PER_REQUEST",
+            KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
+            AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
+        )["TableDescription"]
+        (change,) = db.changes(table)
+        other = fdyno.connect()
+        (tmp_path / name).write_text(f"{change.event_id} {description['TableId']} {other.info()['id']}")
+
+    for name in ("one", "two", "three"):
+        in_child(lambda name=name: told(name))
+    told("parent")
+    ids = [word for name in ("one", "two", "three", "parent") for word in (tmp_path / name).read_text().split()]
+    assert len(ids) == 12 and len(set(ids)) == 12, ids
