@@ -7,9 +7,10 @@ from collections.abc import Awaitable
 from typing import Any
 
 from . import _errors, _fdyno, _hook
-from ._activation import DEFAULT_REGION, Activation, Passthrough, state
+from ._activation import Activation, Passthrough, state
 from ._changes import Changes
 from ._client import Client, operations_of, snake_case
+from ._region import configured_region
 from ._tables import Table, Tables
 
 #: The account that tables belong to unless another is asked for.
@@ -70,31 +71,33 @@ class Database:
         """Undoes `attach`."""
         state.attached.pop(_hook.target_of(target), None)
 
-    def client(self, service_name: str = "dynamodb", region_name: str = DEFAULT_REGION) -> Client:
+    # Without a region, all of these take the one that boto3's clients would have: see `configured_region`.
+
+    def client(self, service_name: str = "dynamodb", region_name: str | None = None) -> Client:
         """A light client of ``"dynamodb"`` or ``"dynamodbstreams"``: boto3's method names, without botocore's cost."""
-        return Client(self, service_name, region_name)
+        return Client(self, service_name, region_name or configured_region())
 
     def execute_async(
-        self, service_name: str, operation: str, parameters: dict[str, Any], region_name: str = DEFAULT_REGION
+        self, service_name: str, operation: str, parameters: dict[str, Any], region_name: str | None = None
     ) -> Awaitable[dict[str, Any]]:
         """One call for asyncio: ``await db.execute_async("dynamodb", "GetItem", {...})``."""
         native = operations_of(service_name)[snake_case(operation)]
-        outcome = self._core.call_async(native, parameters, region_name)
+        outcome = self._core.call_async(native, parameters, region_name or configured_region())
         return _finish(outcome, native.name)
 
     def changes(
-        self, table: str, *, stream_arn: str | None = None, region_name: str = DEFAULT_REGION
+        self, table: str, *, stream_arn: str | None = None, region_name: str | None = None
     ) -> Changes:
         """The changes of a table's newest stream (or of `stream_arn`), oldest first."""
-        return Changes(self, table, region_name, stream_arn)
+        return Changes(self, table, region_name or configured_region(), stream_arn)
 
-    def table(self, name: str, *, region_name: str = DEFAULT_REGION) -> Table:
+    def table(self, name: str, *, region_name: str | None = None) -> Table:
         """A view of one table that iterates its items and shows itself in a notebook."""
-        return Table(self, name, region_name)
+        return Table(self, name, region_name or configured_region())
 
-    def tables(self, *, region_name: str = DEFAULT_REGION) -> Tables:
+    def tables(self, *, region_name: str | None = None) -> Tables:
         """The tables of a region."""
-        return Tables(self, region_name)
+        return Tables(self, region_name or configured_region())
 
     def info(self) -> dict[str, Any]:
         """What this database is, and how much work it has done."""

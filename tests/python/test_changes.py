@@ -127,3 +127,20 @@ def test_values_become_plain_python():
 def test_html_is_escaped_and_cut():
     assert _display.text("<script>") == "&lt;script&gt;"
     assert len(_display.text("x" * 1000)) == _display.LONGEST
+
+
+def test_changes_are_looked_for_where_boto3_would_look(monkeypatch):
+    boto3 = pytest.importorskip("boto3")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-north-1")
+    with fdyno.local() as database:
+        table = boto3.Session().resource("dynamodb").create_table(
+            TableName="orders",
+            BillingMode="PAY_PER_REQUEST",
+            KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
+            AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
+            StreamSpecification={"StreamEnabled": True, "StreamViewType": "KEYS_ONLY"},
+        )
+        table.put_item(Item={"pk": "a"})
+        assert [change.kind for change in database.changes("orders")] == ["INSERT"]
+        with pytest.raises(ValueError, match="has no stream"):
+            database.changes("orders", region_name="us-east-1")

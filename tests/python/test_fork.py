@@ -113,7 +113,7 @@ def test_children_do_not_repeat_each_other(db, client, table, tmp_path):
             KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
             AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
         )["TableDescription"]
-        (change,) = db.changes(table)
+        (change,) = db.changes(table, region_name=client.meta.region_name)
         other = fdyno.connect()
         (tmp_path / name).write_text(f"{change.event_id} {description['TableId']} {other.info()['id']}")
 
