@@ -28,14 +28,12 @@ Answer = tuple[_answers.Response, dict[str, Any]]
 class Chosen:
     """A call's database, chosen once, and the request prepared for it if the fast route could."""
 
-    __slots__ = ("database", "request", "watched")
+    __slots__ = ("database", "request")
 
     def __init__(self, database: Database | None) -> None:
         #: `None`: this call goes out, whatever is activated meanwhile.
         self.database = database
         self.request: Any = None
-        #: Whether somebody else listens to the call, who may want to see or change its request.
-        self.watched = True
 
 
 class Handler:

@@ -246,6 +246,36 @@ def test_a_before_call_handler_may_change_the_request(client, table):
     assert client.list_tables()["TableNames"] == []
 
 
+LOOKS = {
+    "pop": lambda params: params.__setitem__("body", params.pop("body")),
+    "star": lambda params: {**params}["body"],
+    "in": lambda params: {"body": 1}["body" if "body" in params else "missing"],
+    "sorted": lambda params: sorted(params).index("body"),
+    "copy": lambda params: params.copy()["body"],
+    "dict": lambda params: dict(params)["body"],
+    "items": lambda params: dict(params.items())["url"],
+}
+
+
+@pytest.mark.core
+@pytest.mark.parametrize("look", LOOKS.values(), ids=LOOKS)
+@pytest.mark.parametrize("event", ["before-call", "before-call.dynamodb", "before-call.*.ListTables"])
+@pytest.mark.parametrize("late", [False, True])
+def test_a_before_call_handler_sees_a_whole_request(client, table, look, event, late):
+    seen = []
+
+    def register(**_):
+        client.meta.events.register(event, lambda params, **_: seen.append(look(params)), unique_id="look")
+
+    client.list_tables()
+    if late:
+        client.meta.events.register("before-parameter-build.dynamodb", register)
+    else:
+        register()
+    assert client.list_tables()["TableNames"] == [table]
+    assert len(seen) == 1
+
+
 @pytest.mark.core
 def test_an_operation_fdyno_does_not_know_never_leaves(client, db, monkeypatch):
     monkeypatch.setattr(_plain, "bare", lambda service, name: None)
