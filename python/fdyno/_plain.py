@@ -77,14 +77,17 @@ class Handler:
             builtins["AWS::Auth::AccountId"] = None
 
     def _chosen(self, model: Any, context: dict[str, Any]) -> Chosen:
-        """The call's choice: made by whoever asks first, and kept."""
-        chosen: Chosen | None = context.get(CONTEXT_KEY)
-        if chosen is None:
-            region = context.get("client_region") or DEFAULT_REGION
-            service = model.service_model.service_name
-            chosen = Chosen(state.choose(self._client(), service, model.name, region))
-            context[CONTEXT_KEY] = chosen
-        return chosen
+        return choose(self._client(), model, context)
+
+
+def choose(client: Any, model: Any, context: dict[str, Any]) -> Chosen:
+    """The call's choice: made by whoever asks first, and kept."""
+    chosen: Chosen | None = context.get(CONTEXT_KEY)
+    if chosen is None:
+        region = context.get("client_region") or DEFAULT_REGION
+        chosen = Chosen(state.choose(client, model.service_model.service_name, model.name, region))
+        context[CONTEXT_KEY] = chosen
+    return chosen
 
 
 def answer(chosen: Chosen, model: Any, params: Any, context: dict[str, Any]) -> Answer:

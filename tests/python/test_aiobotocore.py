@@ -46,6 +46,17 @@ def test_a_client_that_exists_already_is_captured(aio):
     assert asyncio.run(main()) == ["orders"]
 
 
+def test_a_call_past_a_lost_wrapper_does_not_leave(aio, db, monkeypatch):
+    from aiobotocore.client import AioBaseClient
+
+    async def main():
+        async with aio.create_client("dynamodb", region_name="eu-west-1") as client:
+            monkeypatch.setattr(AioBaseClient, "_make_api_call", AioBaseClient._make_api_call.__wrapped__)
+            return [(await client.list_tables())["TableNames"] for _ in range(2)]
+
+    assert asyncio.run(main()) == [[], []]
+
+
 def test_it_shares_the_database_with_boto3(aio, client, table):
     async def main():
         async with aio.create_client("dynamodb", region_name="eu-west-1") as asynchronous:
