@@ -11,7 +11,7 @@ from collections.abc import Awaitable
 from typing import TYPE_CHECKING, Any
 from weakref import ref
 
-from . import _answers
+from . import _answers, _creation
 from ._activation import DEFAULT_REGION, state
 from ._listeners import Listeners
 from ._operations import bare
@@ -53,6 +53,7 @@ class Handler:
         events.register_last(
             "before-endpoint-resolution", self.before_endpoint_resolution, unique_id="fdyno-before-endpoint-resolution"
         )
+        events.register_last("before-sign", self.before_sign, unique_id="fdyno-before-sign")
         return Listeners(events, service_id, frozenset({self.before_call, self.before_general_calls}))
 
     def before_general_calls(self, model: Any, params: Any, context: dict[str, Any], **_: Any) -> Any:
@@ -64,6 +65,7 @@ class Handler:
     def before_call(self, model: Any, params: Any, context: dict[str, Any], **_: Any) -> Any:
         chosen = self._chosen(model, context)
         if chosen.database is None:
+            _creation.check_region(self._client())
             return None
         if self._asynchronous:
             return answer_async(chosen, model, params, context)
@@ -75,6 +77,13 @@ class Handler:
         # An account's own endpoint would be looked up with credentials that may be missing or expired.
         if self._chosen(model, context).database is not None and "AWS::Auth::AccountId" in builtins:
             builtins["AWS::Auth::AccountId"] = None
+
+    def before_sign(self, request: Any, request_signer: Any, **_: Any) -> None:
+        client = self._client()
+        if request.context.get("is_presign_request") and state.covers(
+            client, getattr(client, "_exceptions_factory", None)
+        ):
+            _creation.sign_with_dummies(request, request_signer)
 
     def _chosen(self, model: Any, context: dict[str, Any]) -> Chosen:
         return choose(self._client(), model, context)

@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+from botocore.exceptions import NoCredentialsError, NoRegionError
 from conftest import create_table
 
 import fdyno
@@ -72,6 +73,30 @@ def test_neither_credentials_nor_region_are_needed(db):
             return (await client.list_tables())["TableNames"]
 
     assert asyncio.run(main()) == []
+
+
+def test_a_call_that_goes_out_misses_its_region_and_credentials(monkeypatch):
+    session = session_module.get_session()
+
+    async def nothing():
+        return None
+
+    monkeypatch.setattr(session.get_component("credential_provider"), "load_credentials", nothing)
+
+    async def main():
+        with fdyno.local():
+            async with session.create_client("dynamodb") as one, session.create_client(
+                "dynamodb", region_name="eu-west-1"
+            ) as two:
+                assert "X-Amz-Credential=fdyno" in await two.generate_presigned_url("list_tables")
+                fdyno.exempt(one)
+                fdyno.exempt(two)
+                with pytest.raises(NoRegionError):
+                    await one.list_tables()
+                with pytest.raises(NoCredentialsError):
+                    await two.list_tables()
+
+    asyncio.run(main())
 
 
 def test_errors_are_the_modeled_exceptions(aio, db):
