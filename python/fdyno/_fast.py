@@ -68,7 +68,9 @@ class FastClient:
             if activation is not None and activation.passthrough is None:
                 # It will be answered: nobody will see a user agent.
                 bare = _hook.bare_make_api_call()
-                if bare is not None:
+                following = getattr(super()._make_api_call, "__func__", None)  # type: ignore[misc]
+                # A class between this one and botocore's may have a method of its own.
+                if bare is not None and following is BaseClient.__dict__["_make_api_call"]:
                     return bare(self, operation_name, api_params)
         return super()._make_api_call(operation_name, api_params)  # type: ignore[misc]
 

@@ -5,6 +5,7 @@ import pytest
 from boto3.dynamodb.conditions import Attr
 from botocore import UNSIGNED
 from botocore.awsrequest import AWSResponse
+from botocore.client import BaseClient
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.stub import Stubber
@@ -325,6 +326,20 @@ def test_a_session_that_exists_already_gets_the_fast_route_too(client, session, 
     session.create_client("dynamodb").list_tables()
     client.list_tables()
     assert prepared == [True, True]
+
+
+def test_a_mixin_of_an_older_class_sees_every_call(client, db):
+    seen = []
+
+    class Mixin:
+        def _make_api_call(self, operation_name, api_params):
+            seen.append(operation_name)
+            return super()._make_api_call(operation_name, api_params)
+
+    client.__class__ = type("Older", (Mixin, BaseClient), {"list_tables": type(client).list_tables})
+    for _ in range(3):
+        client.list_tables()
+    assert seen == ["ListTables"] * 3
 
 
 def test_deprecated_and_history_hooks_see_the_call(client, table):
