@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Awaitable
 from typing import Any
 
@@ -117,6 +118,8 @@ async def _finish(outcome: Any, operation: str) -> dict[str, Any]:
 
 def connect(url: str = "memory:", *, account: str = DEFAULT_ACCOUNT) -> Database:
     """Opens a database. ``"memory:"`` is a new, empty one that lives as long as it is referred to."""
+    if not re.fullmatch(r"[0-9]{12}", account):
+        raise ValueError(f"{account!r} is no account id: twelve digits")
     scheme, colon, _ = url.partition(":")
     if url == "memory:":
         return Database(_fdyno.Core.memory(account))
