@@ -113,10 +113,11 @@ class _State:
             return database
         return None
 
-    def covers(self, factory: Any) -> bool:
-        """Whether a client that is being created by the session of `factory` may be answered by a database."""
-        if factory is not None and factory in self.attached:
-            return self.attached[factory] is not None
+    def covers(self, *targets: Any) -> bool:
+        """Whether calls of a client may be answered; `targets` are the client, if it exists yet, and its factory."""
+        for target in targets:
+            if target is not None and target in self.attached:
+                return self.attached[target] is not None
         return bool(self.stack)
 
     def after_fork_in_child(self) -> None:

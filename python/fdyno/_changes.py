@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
+from botocore.exceptions import ClientError
+
 from . import _display
 from ._values import Item, plain_item
 
@@ -88,10 +90,18 @@ class Changes:
 
     def __init__(self, database: Database, table: str, region: str, stream_arn: str | None = None) -> None:
         self._client = database.client("dynamodbstreams", region_name=region)
+        self._database_client = database.client("dynamodb", region_name=region)
         self.table = table
         self.stream_arn = stream_arn or self._newest_stream()
 
     def _newest_stream(self) -> str:
+        try:
+            # Labels are times, and the clock may have been set back: the table knows better.
+            latest: str | None = self._database_client.describe_table(TableName=self.table)["Table"].get("LatestStreamArn")
+        except ClientError:
+            latest = None  # The table is gone; its streams can still be read.
+        if latest is not None:
+            return latest
         newest: dict[str, Any] | None = None
         start: dict[str, Any] = {}
         while True:

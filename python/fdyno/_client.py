@@ -11,6 +11,7 @@ from ._fdyno import Operation, operations
 if TYPE_CHECKING:
     from ._database import Database
 
+_REGION = re.compile(r"[a-z0-9-]+")
 _BOUNDARY = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 
@@ -40,6 +41,8 @@ class Client:
     exceptions = _errors.Exceptions()
 
     def __init__(self, database: Database, service: str, region: str) -> None:
+        if not _REGION.fullmatch(region):
+            raise ValueError(f"{region!r} is no region: lowercase letters, digits and hyphens")
         self._database = database
         self._operations = operations_of(service)
         self.service = service

@@ -1,7 +1,8 @@
 """Lets DynamoDB clients be created without credentials or region while a database is active.
 
 Nothing is put into the environment and no other service's client is concerned. Credentials are not even looked for
-(that may mean asking a metadata server) until somebody needs them: a call that goes out after all, or presigning.
+(that may mean asking a metadata server) until somebody needs them: a call that goes out after all, or presigning. A call
+that goes out misses what it would miss without fdyno; only presigning by a client that fdyno answers gets dummies.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from contextvars import ContextVar
 from typing import Any, Callable
 
 from botocore.credentials import Credentials
+from botocore.exceptions import NoRegionError
 from botocore.session import Session
 
 from ._activation import DEFAULT_REGION, state
@@ -20,6 +22,9 @@ Wrap = Callable[[Any, str, Callable[[Any], Any]], None]
 
 #: True while a DynamoDB client is being created that a database may answer.
 _creating: ContextVar[bool] = ContextVar("fdyno_creating", default=False)
+
+#: In the `__dict__` of a client that got a region only because a database was active.
+_REGIONLESS = "_fdyno_regionless"
 
 #: What presigning signs with where there are no credentials.
 _DUMMY = Credentials("fdyno", "fdyno")
@@ -51,14 +56,38 @@ def _with_region(session: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) ->
     return args, {**kwargs, "region_name": DEFAULT_REGION}
 
 
+def _created(client: Any, regionless: bool) -> Any:
+    from . import _hook
+
+    # At once, for presigning is no call.
+    _hook.capture(client)
+    if regionless:
+        client.__dict__[_REGIONLESS] = True
+    return client
+
+
+def check_region(client: Any) -> None:
+    """Refuses a call that goes out through a client that could not have been made without a database."""
+    if client is not None and _REGIONLESS in client.__dict__:
+        raise NoRegionError()
+
+
+def sign_with_dummies(request: Any, request_signer: Any) -> None:
+    """Lets a URL be presigned by a client whose session turns out to have no credentials."""
+    credentials = getattr(request_signer, "_credentials", None)
+    if isinstance(credentials, (DeferredCredentials, DeferredAsyncCredentials)):
+        signing = request.context.get("signing") or {}
+        request.context["signing"] = {"request_credentials": credentials.or_dummies(), **signing}
+
+
 def _create_client(original: Any) -> Any:
     def create_client(self: Any, service_name: str, *args: Any, **kwargs: Any) -> Any:
         if not _concerns(self, service_name):
             return original(self, service_name, *args, **kwargs)
-        args, kwargs = _with_region(self, args, kwargs)
+        given, (args, kwargs) = (args, kwargs), _with_region(self, args, kwargs)
         token = _creating.set(True)
         try:
-            return original(self, service_name, *args, **kwargs)
+            return _created(original(self, service_name, *args, **kwargs), given != (args, kwargs))
         finally:
             _creating.reset(token)
 
@@ -69,10 +98,10 @@ def _create_async_client(original: Any) -> Any:
     async def _create_client(self: Any, service_name: str, *args: Any, **kwargs: Any) -> Any:
         if not _concerns(self, service_name):
             return await original(self, service_name, *args, **kwargs)
-        args, kwargs = _with_region(self, args, kwargs)
+        given, (args, kwargs) = (args, kwargs), _with_region(self, args, kwargs)
         token = _creating.set(True)
         try:
-            return await original(self, service_name, *args, **kwargs)
+            return _created(await original(self, service_name, *args, **kwargs), given != (args, kwargs))
         finally:
             _creating.reset(token)
 
@@ -119,11 +148,12 @@ class DeferredCredentials:
         return self._found
 
     def get_frozen_credentials(self) -> Any:
-        """The session's, if it has any; dummies while fdyno is active; else `None`, which botocore reports."""
+        """The session's, if it has any; else `None`, which botocore reports."""
         real = self._real()
-        if real is not None:
-            return real.get_frozen_credentials()
-        return _DUMMY.get_frozen_credentials() if state.stack or state.attached else None
+        return None if real is None else real.get_frozen_credentials()
+
+    def or_dummies(self) -> Any:
+        return self if self._real() is not None else _DUMMY
 
     def get_deferred_property(self, property_name: str) -> Callable[[], Any]:
         return lambda: getattr(self.get_frozen_credentials(), property_name, None)
@@ -151,9 +181,10 @@ class DeferredAsyncCredentials:
             finally:
                 _creating.reset(token)
             self._load = None
-        if self._found is not None:
-            return await self._found.get_frozen_credentials()
-        return _DUMMY.get_frozen_credentials() if state.stack or state.attached else None
+        return None if self._found is None else await self._found.get_frozen_credentials()
+
+    def or_dummies(self) -> Any:
+        return _AsyncOrDummies(self)
 
     def get_deferred_property(self, property_name: str) -> Callable[[], Any]:
         async def get() -> Any:
@@ -168,3 +199,11 @@ class DeferredAsyncCredentials:
         if name.startswith("__"):
             raise AttributeError(name)
         return getattr(self._found or _DUMMY, name)
+
+
+class _AsyncOrDummies:
+    def __init__(self, credentials: DeferredAsyncCredentials) -> None:
+        self._credentials = credentials
+
+    async def get_frozen_credentials(self) -> Any:
+        return await self._credentials.get_frozen_credentials() or _DUMMY.get_frozen_credentials()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Awaitable
 from typing import Any
 
@@ -75,29 +76,29 @@ class Database:
 
     def client(self, service_name: str = "dynamodb", region_name: str | None = None) -> Client:
         """A light client of ``"dynamodb"`` or ``"dynamodbstreams"``: boto3's method names, without botocore's cost."""
-        return Client(self, service_name, region_name or configured_region())
+        return Client(self, service_name, configured_region() if region_name is None else region_name)
 
     def execute_async(
         self, service_name: str, operation: str, parameters: dict[str, Any], region_name: str | None = None
     ) -> Awaitable[dict[str, Any]]:
         """One call for asyncio: ``await db.execute_async("dynamodb", "GetItem", {...})``."""
         native = operations_of(service_name)[snake_case(operation)]
-        outcome = self._core.call_async(native, parameters, region_name or configured_region())
+        outcome = self._core.call_async(native, parameters, configured_region() if region_name is None else region_name)
         return _finish(outcome, native.name)
 
     def changes(
         self, table: str, *, stream_arn: str | None = None, region_name: str | None = None
     ) -> Changes:
         """The changes of a table's newest stream (or of `stream_arn`), oldest first."""
-        return Changes(self, table, region_name or configured_region(), stream_arn)
+        return Changes(self, table, configured_region() if region_name is None else region_name, stream_arn)
 
     def table(self, name: str, *, region_name: str | None = None) -> Table:
         """A view of one table that iterates its items and shows itself in a notebook."""
-        return Table(self, name, region_name or configured_region())
+        return Table(self, name, configured_region() if region_name is None else region_name)
 
     def tables(self, *, region_name: str | None = None) -> Tables:
         """The tables of a region."""
-        return Tables(self, region_name or configured_region())
+        return Tables(self, configured_region() if region_name is None else region_name)
 
     def info(self) -> dict[str, Any]:
         """What this database is, and how much work it has done."""
@@ -120,6 +121,8 @@ async def _finish(outcome: Any, operation: str) -> dict[str, Any]:
 
 def connect(url: str = "memory:", *, account: str = DEFAULT_ACCOUNT) -> Database:
     """Opens a database. ``"memory:"`` is a new, empty one that lives as long as it is referred to."""
+    if not re.fullmatch(r"[0-9]{12}", account):
+        raise ValueError(f"{account!r} is no account id: twelve digits")
     scheme, colon, _ = url.partition(":")
     if url == "memory:":
         return Database(_fdyno.Core.memory(account))

@@ -68,7 +68,9 @@ class FastClient:
             if activation is not None and activation.passthrough is None:
                 # It will be answered: nobody will see a user agent.
                 bare = _hook.bare_make_api_call()
-                if bare is not None:
+                following = getattr(super()._make_api_call, "__func__", None)  # type: ignore[misc]
+                # A class between this one and botocore's may have a method of its own.
+                if bare is not None and following is BaseClient.__dict__["_make_api_call"]:
                     return bare(self, operation_name, api_params)
         return super()._make_api_call(operation_name, api_params)  # type: ignore[misc]
 
@@ -79,8 +81,7 @@ class FastClient:
             database = state.choose(self, service, operation_model.name, region or DEFAULT_REGION)
             chosen = context[CONTEXT_KEY] = Chosen(database)
             if database is not None:
-                parameters_matter, chosen.watched = listeners.of(operation_model)
-                if not parameters_matter:
+                if not listeners.of(operation_model)[0]:
                     return api_params
         return super()._emit_api_params(  # type: ignore[misc]
             api_params=api_params, operation_model=operation_model, context=context
@@ -107,7 +108,8 @@ class FastClient:
     ) -> Any:
         chosen = context.get(CONTEXT_KEY) if context else None
         if chosen is not None and chosen.database is not None:
-            if not chosen.watched:
+            # Asked only now: a handler of the parameters may have registered another one for the call.
+            if not self.__dict__[_hook.CAPTURED].of(operation_model)[1]:
                 operation = self._operation(operation_model)
                 chosen.request = None if operation is None else operation.prepare(api_params)
                 if chosen.request is not None:

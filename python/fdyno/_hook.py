@@ -2,7 +2,7 @@
 
 New client classes get the fast route through botocore's own event ``creating-client-class``. Clients and sessions that
 exist already are reached where every call passes, `BaseClient._make_api_call`: with a database active, a client's first
-call registers its handler and turns on the fast route. So no client has to be found, and none is kept alive. Other services' clients
+call registers its handler and turns on the fast route. What slips past that is answered in `_make_request`. So no client has to be found, and none is kept alive. Other services' clients
 are looked at and left alone; with nothing active a call costs a glance at two empty containers.
 """
 
@@ -20,7 +20,7 @@ from . import _creation
 from ._activation import state
 from ._listeners import Listeners
 from ._operations import SERVICES
-from ._plain import Handler
+from ._plain import CONTEXT_KEY, Chosen, Handler, answer, answer_async, choose
 
 #: In the `__dict__` of a client whose handlers are registered: its `Listeners`.
 CAPTURED = "_fdyno_captured"
@@ -39,6 +39,7 @@ def install() -> None:
             for service in ("dynamodb", "dynamodb-streams"):
                 BUILTIN_HANDLERS.append((f"creating-client-class.{service}", _creating_client_class))
         _wrap(BaseClient, "_make_api_call", _capturing)
+        _wrap(BaseClient, "_make_request", _keeping)
         _creation.wrap_sessions(_wrap)
         _install_aiobotocore()
 
@@ -47,6 +48,7 @@ def _install_aiobotocore() -> None:
     client, session = sys.modules.get("aiobotocore.client"), sys.modules.get("aiobotocore.session")
     if client is not None and hasattr(client, "AioBaseClient"):
         _wrap(client.AioBaseClient, "_make_api_call", _capturing)
+        _wrap(client.AioBaseClient, "_make_request", _keeping_async)
     if session is not None and hasattr(session, "AioSession"):
         _creation.wrap_async_sessions(_wrap, session.AioSession)
 
@@ -67,6 +69,41 @@ def _capturing(original: Any) -> Any:
         return original(self, operation_name, api_params)
 
     return _make_api_call
+
+
+def _keeping(original: Any) -> Any:
+    """The last door before the network: some calls come here unseen, when `_make_api_call` was put back by a mock."""
+
+    def _make_request(self: Any, operation_model: Any, request_dict: Any, request_context: Any) -> Any:
+        chosen = _chosen_late(self, operation_model, request_context)
+        if chosen is None:
+            return original(self, operation_model, request_dict, request_context)
+        return answer(chosen, operation_model, request_dict, request_context)
+
+    return _make_request
+
+
+def _keeping_async(original: Any) -> Any:
+    async def _make_request(self: Any, operation_model: Any, request_dict: Any, request_context: Any) -> Any:
+        chosen = _chosen_late(self, operation_model, request_context)
+        if chosen is None:
+            return await original(self, operation_model, request_dict, request_context)
+        outcome = answer_async(chosen, operation_model, request_dict, request_context)
+        return outcome if isinstance(outcome, tuple) else await outcome
+
+    return _make_request
+
+
+def _chosen_late(client: Any, model: Any, context: dict[str, Any]) -> Chosen | None:
+    """The choice of a call that is about to go out, if it must not."""
+    if model.service_model.service_name not in SERVICES:
+        return None
+    if CONTEXT_KEY not in context:
+        if not (state.stack or state.attached):
+            return None
+        capture(client)
+    chosen = choose(client, model, context)
+    return None if chosen.database is None else chosen
 
 
 def bare_make_api_call() -> Any:

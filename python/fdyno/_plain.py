@@ -11,7 +11,7 @@ from collections.abc import Awaitable
 from typing import TYPE_CHECKING, Any
 from weakref import ref
 
-from . import _answers
+from . import _answers, _creation
 from ._activation import DEFAULT_REGION, state
 from ._listeners import Listeners
 from ._operations import bare
@@ -28,14 +28,12 @@ Answer = tuple[_answers.Response, dict[str, Any]]
 class Chosen:
     """A call's database, chosen once, and the request prepared for it if the fast route could."""
 
-    __slots__ = ("database", "request", "watched")
+    __slots__ = ("database", "request")
 
     def __init__(self, database: Database | None) -> None:
         #: `None`: this call goes out, whatever is activated meanwhile.
         self.database = database
         self.request: Any = None
-        #: Whether somebody else listens to the call, who may want to see or change its request.
-        self.watched = True
 
 
 class Handler:
@@ -55,6 +53,7 @@ class Handler:
         events.register_last(
             "before-endpoint-resolution", self.before_endpoint_resolution, unique_id="fdyno-before-endpoint-resolution"
         )
+        events.register_last("before-sign", self.before_sign, unique_id="fdyno-before-sign")
         return Listeners(events, service_id, frozenset({self.before_call, self.before_general_calls}))
 
     def before_general_calls(self, model: Any, params: Any, context: dict[str, Any], **_: Any) -> Any:
@@ -66,6 +65,7 @@ class Handler:
     def before_call(self, model: Any, params: Any, context: dict[str, Any], **_: Any) -> Any:
         chosen = self._chosen(model, context)
         if chosen.database is None:
+            _creation.check_region(self._client())
             return None
         if self._asynchronous:
             return answer_async(chosen, model, params, context)
@@ -78,15 +78,25 @@ class Handler:
         if self._chosen(model, context).database is not None and "AWS::Auth::AccountId" in builtins:
             builtins["AWS::Auth::AccountId"] = None
 
+    def before_sign(self, request: Any, request_signer: Any, **_: Any) -> None:
+        client = self._client()
+        if request.context.get("is_presign_request") and state.covers(
+            client, getattr(client, "_exceptions_factory", None)
+        ):
+            _creation.sign_with_dummies(request, request_signer)
+
     def _chosen(self, model: Any, context: dict[str, Any]) -> Chosen:
-        """The call's choice: made by whoever asks first, and kept."""
-        chosen: Chosen | None = context.get(CONTEXT_KEY)
-        if chosen is None:
-            region = context.get("client_region") or DEFAULT_REGION
-            service = model.service_model.service_name
-            chosen = Chosen(state.choose(self._client(), service, model.name, region))
-            context[CONTEXT_KEY] = chosen
-        return chosen
+        return choose(self._client(), model, context)
+
+
+def choose(client: Any, model: Any, context: dict[str, Any]) -> Chosen:
+    """The call's choice: made by whoever asks first, and kept."""
+    chosen: Chosen | None = context.get(CONTEXT_KEY)
+    if chosen is None:
+        region = context.get("client_region") or DEFAULT_REGION
+        chosen = Chosen(state.choose(client, model.service_model.service_name, model.name, region))
+        context[CONTEXT_KEY] = chosen
+    return chosen
 
 
 def answer(chosen: Chosen, model: Any, params: Any, context: dict[str, Any]) -> Answer:

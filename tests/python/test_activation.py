@@ -323,6 +323,54 @@ def test_a_lost_wrapper_is_put_back_by_the_next_activation(client, monkeypatch):
         assert names(client) == []
 
 
+def unwrapped(function):
+    while getattr(function, "__globals__", {}).get("__name__") == "fdyno._hook":
+        function = function.__wrapped__
+    return function
+
+
+@pytest.mark.core
+def test_a_call_past_a_lost_wrapper_does_not_leave(client, session, db, monkeypatch):
+    monkeypatch.setattr(BaseClient, "_make_api_call", unwrapped(BaseClient._make_api_call))
+    create_table(client)
+    assert names(client) == ["orders"]
+    with pytest.raises(client.exceptions.ResourceInUseException):
+        create_table(session.create_client("dynamodb"))
+
+
+def test_a_client_older_than_an_import_under_a_mock_is_answered(pytester):
+    script = pytester.makepyfile(
+        """
+        import unittest.mock
+        import botocore.session
+
+        session = botocore.session.Session()
+        session.set_credentials("a", "b")
+        client, exempt = [session.create_client("dynamodb", region_name="eu-west-1") for _ in range(2)]
+
+        def refuse(request, **_):
+            raise AssertionError("it left")
+
+        for one in (client, exempt):
+            one.meta.events.register("before-send", refuse)
+        with unittest.mock.patch("botocore.client.BaseClient._make_api_call"):
+            import fdyno
+            fdyno.connect().activate()
+            fdyno.exempt(exempt)
+        for _ in range(2):
+            assert client.list_tables()["TableNames"] == []
+        try:
+            exempt.list_tables()
+        except AssertionError as error:
+            assert str(error) == "it left"
+        else:
+            raise SystemExit("the exempt call did not leave")
+        """
+    )
+    result = pytester.runpython(script)
+    assert result.ret == 0
+
+
 def test_a_mock_of_make_api_call_still_wins(client, db):
     with unittest.mock.patch.object(BaseClient, "_make_api_call", return_value={"TableNames": ["mocked"]}):
         assert names(client) == ["mocked"]

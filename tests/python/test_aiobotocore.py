@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+from botocore.exceptions import NoCredentialsError, NoRegionError
 from conftest import create_table
 
 import fdyno
@@ -46,6 +47,17 @@ def test_a_client_that_exists_already_is_captured(aio):
     assert asyncio.run(main()) == ["orders"]
 
 
+def test_a_call_past_a_lost_wrapper_does_not_leave(aio, db, monkeypatch):
+    from aiobotocore.client import AioBaseClient
+
+    async def main():
+        async with aio.create_client("dynamodb", region_name="eu-west-1") as client:
+            monkeypatch.setattr(AioBaseClient, "_make_api_call", AioBaseClient._make_api_call.__wrapped__)
+            return [(await client.list_tables())["TableNames"] for _ in range(2)]
+
+    assert asyncio.run(main()) == [[], []]
+
+
 def test_it_shares_the_database_with_boto3(aio, client, table):
     async def main():
         async with aio.create_client("dynamodb", region_name="eu-west-1") as asynchronous:
@@ -61,6 +73,30 @@ def test_neither_credentials_nor_region_are_needed(db):
             return (await client.list_tables())["TableNames"]
 
     assert asyncio.run(main()) == []
+
+
+def test_a_call_that_goes_out_misses_its_region_and_credentials(monkeypatch):
+    session = session_module.get_session()
+
+    async def nothing():
+        return None
+
+    monkeypatch.setattr(session.get_component("credential_provider"), "load_credentials", nothing)
+
+    async def main():
+        with fdyno.local():
+            async with session.create_client("dynamodb") as one, session.create_client(
+                "dynamodb", region_name="eu-west-1"
+            ) as two:
+                assert "X-Amz-Credential=fdyno" in await two.generate_presigned_url("list_tables")
+                fdyno.exempt(one)
+                fdyno.exempt(two)
+                with pytest.raises(NoRegionError):
+                    await one.list_tables()
+                with pytest.raises(NoCredentialsError):
+                    await two.list_tables()
+
+    asyncio.run(main())
 
 
 def test_errors_are_the_modeled_exceptions(aio, db):

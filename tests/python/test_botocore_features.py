@@ -5,6 +5,7 @@ import pytest
 from boto3.dynamodb.conditions import Attr
 from botocore import UNSIGNED
 from botocore.awsrequest import AWSResponse
+from botocore.client import BaseClient
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.stub import Stubber
@@ -246,6 +247,36 @@ def test_a_before_call_handler_may_change_the_request(client, table):
     assert client.list_tables()["TableNames"] == []
 
 
+LOOKS = {
+    "pop": lambda params: params.__setitem__("body", params.pop("body")),
+    "star": lambda params: {**params}["body"],
+    "in": lambda params: {"body": 1}["body" if "body" in params else "missing"],
+    "sorted": lambda params: sorted(params).index("body"),
+    "copy": lambda params: params.copy()["body"],
+    "dict": lambda params: dict(params)["body"],
+    "items": lambda params: dict(params.items())["url"],
+}
+
+
+@pytest.mark.core
+@pytest.mark.parametrize("look", LOOKS.values(), ids=LOOKS)
+@pytest.mark.parametrize("event", ["before-call", "before-call.dynamodb", "before-call.*.ListTables"])
+@pytest.mark.parametrize("late", [False, True])
+def test_a_before_call_handler_sees_a_whole_request(client, table, look, event, late):
+    seen = []
+
+    def register(**_):
+        client.meta.events.register(event, lambda params, **_: seen.append(look(params)), unique_id="look")
+
+    client.list_tables()
+    if late:
+        client.meta.events.register("before-parameter-build.dynamodb", register)
+    else:
+        register()
+    assert client.list_tables()["TableNames"] == [table]
+    assert len(seen) == 1
+
+
 @pytest.mark.core
 def test_an_operation_fdyno_does_not_know_never_leaves(client, db, monkeypatch):
     monkeypatch.setattr(_plain, "bare", lambda service, name: None)
@@ -295,6 +326,20 @@ def test_a_session_that_exists_already_gets_the_same_route(client, session, tabl
     session.create_client("dynamodb").list_tables()
     client.list_tables()
     assert prepared == [route == "fast"] * 2
+
+
+def test_a_mixin_of_an_older_class_sees_every_call(client, db):
+    seen = []
+
+    class Mixin:
+        def _make_api_call(self, operation_name, api_params):
+            seen.append(operation_name)
+            return super()._make_api_call(operation_name, api_params)
+
+    client.__class__ = type("Older", (Mixin, BaseClient), {"list_tables": type(client).list_tables})
+    for _ in range(3):
+        client.list_tables()
+    assert seen == ["ListTables"] * 3
 
 
 def test_deprecated_and_history_hooks_see_the_call(client, table):

@@ -54,6 +54,16 @@ def test_a_table_without_a_stream_says_how_to_get_one(db):
         db.changes("orders")
 
 
+def test_the_newest_stream_is_the_tables_latest_though_the_clock_was_set_back(written):
+    client = written.client()
+    client.delete_table(TableName="orders")
+    assert len(list(written.changes("orders"))) == 3
+    written.clock.travel_to(datetime(2020, 1, 1, tzinfo=timezone.utc))
+    create_table(client, StreamSpecification=STREAM)
+    client.put_item(TableName="orders", Item={"pk": {"S": "again"}})
+    assert [change.keys for change in written.changes("orders")] == [{"pk": "again"}]
+
+
 def test_changes_become_a_data_frame(written):
     pytest.importorskip("pandas")
     frame = written.changes("orders").to_pandas()

@@ -89,14 +89,57 @@ def test_credentials_found_later_are_the_real_ones(monkeypatch):
     assert b"Credential=AKIDLATER/" in signed[0] if isinstance(signed[0], bytes) else "AKIDLATER" in signed[0]
 
 
-def test_a_client_made_without_credentials_reports_so_once_nothing_is_active(monkeypatch):
+@pytest.fixture
+def bare_session(monkeypatch):
+    """A session that finds no credentials."""
     session = botocore.session.Session()
     monkeypatch.setattr(session.get_component("credential_provider"), "load_credentials", lambda: None)
+    return session
+
+
+@pytest.mark.core
+def test_a_client_made_without_credentials_reports_so_once_nothing_is_active(bare_session):
+    with fdyno.local():
+        client = bare_session.create_client("dynamodb", "eu-west-1")
+        assert "X-Amz-Credential=fdyno" in client.generate_presigned_url("list_tables")
+        client.list_tables()
+    for call in (client.list_tables, lambda: client.generate_presigned_url("list_tables")):
+        with pytest.raises(NoCredentialsError):
+            call()
+
+
+@pytest.mark.core
+def test_an_exempt_client_made_without_credentials_reports_so(bare_session, db):
+    client = bare_session.create_client("dynamodb", "eu-west-1")
+    fdyno.exempt(client)
+    for call in (client.list_tables, lambda: client.generate_presigned_url("list_tables")):
+        with pytest.raises(NoCredentialsError):
+            call()
+    fdyno.unexempt(client)
+    assert client.list_tables()["TableNames"] == []
+
+
+@pytest.mark.core
+def test_a_call_that_passes_through_without_credentials_reports_so(bare_session):
+    with fdyno.local(passthrough=lambda call: True):
+        with pytest.raises(NoCredentialsError):
+            bare_session.create_client("dynamodb", "eu-west-1").list_tables()
+
+
+@pytest.mark.core
+@pytest.mark.parametrize("called_before", [False, True])
+def test_a_call_that_goes_out_misses_the_region_its_client_was_made_without(session, called_before):
+    session = botocore.session.Session()
+    session.set_credentials("a", "b")
     with fdyno.local():
         client = session.create_client("dynamodb")
-        url = client.generate_presigned_url("list_tables")
-        assert "X-Amz-Credential=fdyno" in url
-    with pytest.raises(NoCredentialsError):
+        if called_before:
+            client.list_tables()
+        fdyno.exempt(client)
+        with pytest.raises(NoRegionError):
+            client.list_tables()
+        fdyno.unexempt(client)
+    with pytest.raises(NoRegionError):
         client.list_tables()
 
 

@@ -58,3 +58,15 @@ def test_unknown_methods_and_services_are_errors():
 def test_nonsense_is_a_serialization_exception(db):
     with pytest.raises(botocore.exceptions.ClientError, match="SerializationException"):
         db.client().list_tables(Limit=object())
+
+
+@pytest.mark.parametrize("account", ["", "a:b/c\0", "12345678901", "123456789012\n"])
+def test_an_account_is_twelve_digits(account):
+    with pytest.raises(ValueError, match="twelve digits"):
+        fdyno.connect(account=account)
+
+
+@pytest.mark.parametrize("region", ["", "a\0b", "EU", "eu-west-1\n"])
+def test_a_region_is_a_name(region):
+    with pytest.raises(ValueError, match="no region"):
+        fdyno.connect().client(region_name=region)
