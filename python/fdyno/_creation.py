@@ -23,6 +23,9 @@ Wrap = Callable[[Any, str, Callable[[Any], Any]], None]
 #: True while a DynamoDB client is being created that a database may answer.
 _creating: ContextVar[bool] = ContextVar("fdyno_creating", default=False)
 
+#: Whether what is signed next, in this context, is a URL presigned for a client that a database answers.
+_presigning: ContextVar[bool] = ContextVar("fdyno_presigning", default=False)
+
 #: In the `__dict__` of a client that got a region only because a database was active.
 _REGIONLESS = "_fdyno_regionless"
 
@@ -72,12 +75,13 @@ def check_region(client: Any) -> None:
         raise NoRegionError()
 
 
-def sign_with_dummies(request: Any, request_signer: Any) -> None:
-    """Lets a URL be presigned by a client whose session turns out to have no credentials."""
-    credentials = getattr(request_signer, "_credentials", None)
-    if isinstance(credentials, (DeferredCredentials, DeferredAsyncCredentials)):
-        signing = request.context.get("signing") or {}
-        request.context["signing"] = {"request_credentials": credentials.or_dummies(), **signing}
+def allow_dummies(presigning: bool) -> None:
+    """Says, before each signature, whether a session that turns out to have no credentials may sign with dummies."""
+    _presigning.set(presigning)
+
+
+def _or_dummies(frozen: Any) -> Any:
+    return _DUMMY.get_frozen_credentials() if frozen is None and _presigning.get() else frozen
 
 
 def _create_client(original: Any) -> Any:
@@ -150,10 +154,7 @@ class DeferredCredentials:
     def get_frozen_credentials(self) -> Any:
         """The session's, if it has any; else `None`, which botocore reports."""
         real = self._real()
-        return None if real is None else real.get_frozen_credentials()
-
-    def or_dummies(self) -> Any:
-        return self if self._real() is not None else _DUMMY
+        return _or_dummies(None if real is None else real.get_frozen_credentials())
 
     def get_deferred_property(self, property_name: str) -> Callable[[], Any]:
         return lambda: getattr(self.get_frozen_credentials(), property_name, None)
@@ -181,10 +182,7 @@ class DeferredAsyncCredentials:
             finally:
                 _creating.reset(token)
             self._load = None
-        return None if self._found is None else await self._found.get_frozen_credentials()
-
-    def or_dummies(self) -> Any:
-        return _AsyncOrDummies(self)
+        return _or_dummies(None if self._found is None else await self._found.get_frozen_credentials())
 
     def get_deferred_property(self, property_name: str) -> Callable[[], Any]:
         async def get() -> Any:
@@ -199,11 +197,3 @@ class DeferredAsyncCredentials:
         if name.startswith("__"):
             raise AttributeError(name)
         return getattr(self._found or _DUMMY, name)
-
-
-class _AsyncOrDummies:
-    def __init__(self, credentials: DeferredAsyncCredentials) -> None:
-        self._credentials = credentials
-
-    async def get_frozen_credentials(self) -> Any:
-        return await self._credentials.get_frozen_credentials() or _DUMMY.get_frozen_credentials()

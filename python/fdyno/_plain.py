@@ -78,12 +78,10 @@ class Handler:
         if self._chosen(model, context).database is not None and "AWS::Auth::AccountId" in builtins:
             builtins["AWS::Auth::AccountId"] = None
 
-    def before_sign(self, request: Any, request_signer: Any, **_: Any) -> None:
+    def before_sign(self, request: Any, **_: Any) -> None:
         client = self._client()
-        if request.context.get("is_presign_request") and state.covers(
-            client, getattr(client, "_exceptions_factory", None)
-        ):
-            _creation.sign_with_dummies(request, request_signer)
+        answered = state.covers(client, getattr(client, "_exceptions_factory", None))
+        _creation.allow_dummies(bool(request.context.get("is_presign_request") and answered))
 
     def _chosen(self, model: Any, context: dict[str, Any]) -> Chosen:
         return choose(self._client(), model, context)
