@@ -394,11 +394,12 @@ fn schema_changes_race_writers_and_nothing_is_lost() -> Outcome {
     let world = world()?;
     world.table("t", Some(StreamViewType::NewAndOldImages), vec![])?;
     let done = std::sync::atomic::AtomicBool::new(false);
-    let written = std::thread::scope(|scope| -> Result<usize, Error> {
+    let total = std::sync::atomic::AtomicUsize::new(0);
+    std::thread::scope(|scope| -> Result<(), Error> {
         let writers: Vec<_> = (0..2)
             .map(|writer| {
-                let (world, done) = (&world, &done);
-                scope.spawn(move || -> Result<usize, Error> {
+                let (world, done, total) = (&world, &done, &total);
+                scope.spawn(move || -> Result<(), Error> {
                     let mut count = 0;
                     while !done.load(std::sync::atomic::Ordering::Relaxed) {
                         let table = now(world.store.table(&world.realm, "t"))?;
@@ -406,16 +407,26 @@ fn schema_changes_race_writers_and_nothing_is_lost() -> Outcome {
                             &table,
                             ranked(&format!("{writer}-{}", count % 50), &format!("g{count}"), count as i64),
                         ) {
-                            Ok(_) => count += 1,
+                            Ok(_) => {
+                                count += 1;
+                                total.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                            }
                             Err(Error::SchemaChanged) => {}
                             Err(error) => return Err(error),
                         }
                     }
-                    Ok(count)
+                    Ok(())
                 })
             })
             .collect();
         for round in 0..8 {
+            // Something new to lose in every round, however the threads are scheduled.
+            let before = total.load(std::sync::atomic::Ordering::Relaxed);
+            while total.load(std::sync::atomic::Ordering::Relaxed) < before + 10
+                && !writers.iter().any(|writer| writer.is_finished())
+            {
+                std::thread::yield_now();
+            }
             let name = format!("index{round}");
             now(world.store.change_table(
                 &world.realm,
@@ -433,9 +444,12 @@ fn schema_changes_race_writers_and_nothing_is_lost() -> Outcome {
             now(world.store.change_table(&world.realm, "t", &[TableChange::DeleteIndex(name)]))?;
         }
         done.store(true, std::sync::atomic::Ordering::Relaxed);
-        writers.into_iter().map(|writer| writer.join().unwrap_or(Ok(0))).sum()
+        for writer in writers {
+            writer.join().map_err(|_| Error::validation("a writer panicked"))??;
+        }
+        Ok(())
     })?;
-    assert!(written > 0);
+    assert!(total.into_inner() >= 80);
     // Every record lies in exactly one stream, and each stream replays from the state the one before left or later.
     let (streams, _) = now(world.store.list_streams(&world.realm, Some("t"), None, 100))?;
     assert_eq!(streams.len(), 9);

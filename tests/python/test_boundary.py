@@ -207,8 +207,10 @@ def test_execute_async_answers(db):
 @pytest.mark.skipif(sys.platform == "win32", reason="signals")
 def test_control_c_ends_a_wait():
     program = """
-        import sys, threading
+        import signal, sys, threading
         from fdyno import _fdyno
+        # A shell that runs this in its background lets its children ignore Ctrl-C.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         try:
             threading.Thread(target=lambda: print("waiting", flush=True)).start()
             _fdyno.testing.wait_for_release()
@@ -217,6 +219,9 @@ def test_control_c_ends_a_wait():
     """
     process = subprocess.Popen([sys.executable, "-c", textwrap.dedent(program)], stdout=subprocess.PIPE)
     with process:
-        process.stdout.readline()
-        process.send_signal(signal.SIGINT)
-        assert process.wait(timeout=30) == 42
+        try:
+            process.stdout.readline()
+            process.send_signal(signal.SIGINT)
+            assert process.wait(timeout=30) == 42
+        finally:
+            process.kill()
