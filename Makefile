@@ -66,7 +66,6 @@ build: $(VENV)/.built ## the wheel, in dist/
 
 develop: $(VENV)/.tools ## build into the environment for editing Python in place
 	$(BIN)/maturin develop --release --locked
-	touch $(VENV)/.built
 
 $(VENV)/.tools: requirements-dev.txt
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 10) else "Python 3.10 or newer is needed: make PYTHON=python3.12 …")'
