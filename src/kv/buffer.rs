@@ -14,7 +14,7 @@ use std::ops::Bound::{Excluded, Included};
 
 use super::conflicts::ReadSet;
 use super::limits::{self, check_key, check_range, check_value};
-use super::merge::{Merge, Overlay};
+use super::merge::{Merge, Overlay, Pair};
 use super::ranges::{KeyRange, RangeSet, after_key};
 use super::{Bytes, Error, Isolation, Page, RangeRead, Result, Version, Versionstamp};
 
@@ -264,9 +264,10 @@ impl Buffer {
     }
 
     /// Reads a range of the snapshot, whose pairs from one key to another `stored` gives, through the own writes.
-    pub(super) fn read_range<'a, I>(&mut self, read: &RangeRead, stored: impl Fn(&[u8], &[u8]) -> I) -> Result<Page>
+    pub(super) fn read_range<I, P>(&mut self, read: &RangeRead, stored: impl Fn(&[u8], &[u8]) -> I) -> Result<Page>
     where
-        I: DoubleEndedIterator<Item = (&'a Bytes, &'a Bytes)>,
+        I: DoubleEndedIterator<Item = Result<P>>,
+        P: Pair,
     {
         let (begin, end) = check_range(&read.begin, &read.end)?;
         if begin == end {
@@ -276,9 +277,9 @@ impl Buffer {
         let gaps = self.cleared.gaps(begin, end);
         let own = self.own_writes(begin, end).map(|(key, mutation)| (key, overlay(mutation)));
         if read.reverse {
-            merge.run(gaps.iter().rev().flat_map(|(begin, end)| stored(begin, end).rev()), own.rev());
+            merge.run(gaps.iter().rev().flat_map(|(begin, end)| stored(begin, end).rev()), own.rev())?;
         } else {
-            merge.run(gaps.iter().flat_map(|(begin, end)| stored(begin, end)), own);
+            merge.run(gaps.iter().flat_map(|(begin, end)| stored(begin, end)), own)?;
         }
         let page = merge.finish();
         if let Some((begin, end)) = extent(read, begin, end, &page) {

@@ -5,7 +5,28 @@
 use std::cmp::Ordering;
 
 use super::buffer::sum;
-use super::{Bytes, KeyValue, Page, RangeRead};
+use super::{Bytes, KeyValue, Page, RangeRead, Result};
+
+/// A stored pair as an engine hands it over: copied only if it becomes part of the answer.
+pub(super) trait Pair {
+    fn key(&self) -> &[u8];
+    fn value(&self) -> &[u8];
+    fn into_pair(self) -> KeyValue;
+}
+
+impl Pair for (&Bytes, &Bytes) {
+    fn key(&self) -> &[u8] {
+        self.0
+    }
+
+    fn value(&self) -> &[u8] {
+        self.1
+    }
+
+    fn into_pair(self) -> KeyValue {
+        KeyValue { key: self.0.clone(), value: self.1.clone() }
+    }
+}
 
 /// What an own write makes of the pair beneath it.
 pub(super) enum Overlay<'a> {
@@ -32,40 +53,48 @@ impl Merge {
         self.pairs_left == Some(0) || self.bytes_left == Some(0)
     }
 
-    fn push(&mut self, key: &Bytes, value: Bytes) {
+    fn push(&mut self, pair: KeyValue) {
         self.pairs_left = self.pairs_left.map(|left| left.saturating_sub(1));
-        self.bytes_left = self.bytes_left.map(|left| left.saturating_sub(key.len() + value.len()));
-        self.page.pairs.push(KeyValue { key: key.clone(), value });
+        self.bytes_left = self.bytes_left.map(|left| left.saturating_sub(pair.key.len() + pair.value.len()));
+        self.page.pairs.push(pair);
     }
 
     /// Merges both sides, which must come in the direction of the read.
-    pub(super) fn run<'s, 'o>(
+    pub(super) fn run<'o, P: Pair>(
         &mut self,
-        stored: impl Iterator<Item = (&'s Bytes, &'s Bytes)>,
+        mut stored: impl Iterator<Item = Result<P>>,
         own: impl Iterator<Item = (&'o Bytes, Overlay<'o>)>,
-    ) {
-        let (mut stored, mut own) = (stored.peekable(), own.peekable());
+    ) -> Result<()> {
+        let mut own = own.peekable();
+        let mut next = None;
         while !self.is_full() {
-            let order = match (stored.peek(), own.peek()) {
-                (None, None) => return,
+            if next.is_none() {
+                next = stored.next().transpose()?;
+            }
+            let order = match (&next, own.peek()) {
+                (None, None) => return Ok(()),
                 (Some(_), None) => Ordering::Less,
                 (None, Some(_)) => Ordering::Greater,
-                (Some((stored, _)), Some((own, _))) if self.reverse => own.cmp(stored),
-                (Some((stored, _)), Some((own, _))) => (*stored).cmp(own),
+                (Some(stored), Some((own, _))) if self.reverse => (***own).cmp(stored.key()),
+                (Some(stored), Some((own, _))) => stored.key().cmp(own),
             };
-            let beneath = if order == Ordering::Greater { None } else { stored.next() };
+            let beneath = if order == Ordering::Greater { None } else { next.take() };
             let above = if order == Ordering::Less { None } else { own.next() };
             match (beneath, above) {
-                (Some((key, value)), None) => self.push(key, value.clone()),
-                (beneath, Some((key, overlay))) => match overlay {
-                    Overlay::Value(value) => self.push(key, value.clone()),
-                    Overlay::Nothing => {}
-                    Overlay::Plus(delta) => self.push(key, sum(beneath.map(|(_, value)| &**value), delta)),
-                    Overlay::Unreadable => self.push(key, Bytes::default()),
-                },
-                (None, None) => return,
+                (Some(pair), None) => self.push(pair.into_pair()),
+                (beneath, Some((key, overlay))) => {
+                    let value = match overlay {
+                        Overlay::Value(value) => value.clone(),
+                        Overlay::Nothing => continue,
+                        Overlay::Plus(delta) => sum(beneath.as_ref().map(Pair::value), delta),
+                        Overlay::Unreadable => Bytes::default(),
+                    };
+                    self.push(KeyValue { key: key.clone(), value });
+                }
+                (None, None) => return Ok(()),
             }
         }
+        Ok(())
     }
 
     pub(super) fn finish(self) -> Page {

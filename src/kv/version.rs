@@ -2,7 +2,8 @@
 //!
 //! Invariant: byte order is numeric order is commit order.
 
-use crate::clock::Timestamp;
+use super::{Error, Result};
+use crate::clock::{Clock, Timestamp};
 
 /// A commit version: rises with every commit, and tells its time.
 ///
@@ -34,6 +35,19 @@ impl Version {
     #[must_use]
     pub const fn next(self) -> Self {
         Self(self.0.saturating_add(1))
+    }
+
+    /// The version of an embedded engine's next commit: the clock's time, unless the clock stands still or went back.
+    pub(super) fn following(self, clock: &Clock) -> Result<Self> {
+        if self == Self::MAX {
+            return Err(Error::Io("the commit versions are used up: the clock was moved to its end".to_owned()));
+        }
+        // The first commit only lays the database out. It gets the least version, whatever the time, so that a clock
+        // that is set back before any use is believed: versions never go back afterwards.
+        if self == Self::MIN {
+            return Ok(self.next());
+        }
+        Ok(self.next().max(Self::at(clock.now(), 0)))
     }
 
     pub const fn to_bytes(self) -> [u8; 8] {
