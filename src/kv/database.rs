@@ -2,13 +2,15 @@
 //!
 //! Adding an engine is one more variant here and in `transaction`. It must not know how any engine works.
 
+use std::path::Path;
 use std::sync::Arc;
 
+use super::disk::{self, Disk, Durability};
 use super::faults::{self, Faults};
 use super::memory::Memory;
 use super::transaction::{EngineTransaction, Transaction};
 use super::work::Counters;
-use super::{Result, Version, Work};
+use super::{Error, Result, Version, Work};
 use crate::clock::{Clock, Timestamp};
 
 /// A database. Clones are the same database.
@@ -21,6 +23,7 @@ pub struct Database {
 #[derive(Clone, Debug)]
 enum Engine {
     Memory(Memory),
+    Disk(Disk),
     Faults(Faults),
 }
 
@@ -28,6 +31,15 @@ impl Database {
     /// An empty database in memory, whose commit versions tell the time of `clock`.
     pub fn memory(clock: Clock) -> Self {
         Self::on(Engine::Memory(Memory::new(clock)))
+    }
+
+    /// The database in the directory `path`, a new one if there is none; its commit versions tell the time of `clock`, but
+    /// never fall behind those of earlier openings.
+    ///
+    /// # Errors
+    /// `Locked` while it is open elsewhere, `Corrupt` when a file is not what was written, `Io`.
+    pub fn disk(path: &Path, durability: Durability, clock: Clock) -> Result<Self> {
+        Ok(Self::on(Engine::Disk(Disk::open(path, durability, clock)?)))
     }
 
     /// An empty database in memory that fails as `plan` says.
@@ -43,6 +55,7 @@ impl Database {
     pub fn begin(&self) -> Transaction {
         let engine = match &self.engine {
             Engine::Memory(memory) => EngineTransaction::Memory(memory.begin()),
+            Engine::Disk(disk) => EngineTransaction::Disk(disk.begin()),
             Engine::Faults(faults) => EngineTransaction::Faults(faults.begin()),
         };
         self.work.transactions.add(1);
@@ -56,6 +69,7 @@ impl Database {
     pub fn fork(&self, clock: Clock) -> Result<Self> {
         Ok(Self::on(match &self.engine {
             Engine::Memory(memory) => Engine::Memory(memory.fork(clock)),
+            Engine::Disk(_) => return Err(Error::Unsupported("a fork of a database on disk")),
             Engine::Faults(faults) => Engine::Faults(faults.fork(clock)),
         }))
     }
@@ -63,14 +77,41 @@ impl Database {
     /// Whether a commit may leave its outcome unknown, so that writers need commit ids.
     pub const fn outcome_may_be_unknown(&self) -> bool {
         match &self.engine {
-            Engine::Memory(_) => false,
+            Engine::Memory(_) | Engine::Disk(_) => false,
             Engine::Faults(_) => true,
+        }
+    }
+
+    /// The engine's name.
+    pub const fn engine(&self) -> &'static str {
+        match &self.engine {
+            Engine::Memory(_) => "memory",
+            Engine::Disk(_) => "disk",
+            Engine::Faults(_) => "faults",
+        }
+    }
+
+    /// The directory of a database on disk.
+    pub fn path(&self) -> Option<&Path> {
+        match &self.engine {
+            Engine::Disk(disk) => Some(disk.path()),
+            Engine::Memory(_) | Engine::Faults(_) => None,
+        }
+    }
+
+    /// Ends the use of what lies outside the process; further transactions are refused with `Closed`. A database in memory
+    /// has nothing to close.
+    pub fn close(&self) {
+        match &self.engine {
+            Engine::Disk(disk) => disk.close(),
+            Engine::Memory(_) | Engine::Faults(_) => {}
         }
     }
 
     pub fn clock(&self) -> &Clock {
         match &self.engine {
             Engine::Memory(memory) => memory.clock(),
+            Engine::Disk(disk) => disk.clock(),
             Engine::Faults(faults) => faults.memory().clock(),
         }
     }
@@ -79,14 +120,14 @@ impl Database {
     #[expect(clippy::unused_async, reason = "a cluster looks this up")]
     pub async fn version_at(&self, time: Timestamp) -> Result<Version> {
         match &self.engine {
-            Engine::Memory(_) | Engine::Faults(_) => Ok(Version::at(time, 0)),
+            Engine::Memory(_) | Engine::Disk(_) | Engine::Faults(_) => Ok(Version::at(time, 0)),
         }
     }
 
     /// The time of the commit that got `version`.
     pub const fn time_of(&self, version: Version) -> Timestamp {
         match &self.engine {
-            Engine::Memory(_) | Engine::Faults(_) => version.time(),
+            Engine::Memory(_) | Engine::Disk(_) | Engine::Faults(_) => version.time(),
         }
     }
 
@@ -98,7 +139,7 @@ impl Database {
     /// The controls of a database made by [`Database::faults`].
     pub const fn injected_faults(&self) -> Option<&Faults> {
         match &self.engine {
-            Engine::Memory(_) => None,
+            Engine::Memory(_) | Engine::Disk(_) => None,
             Engine::Faults(faults) => Some(faults),
         }
     }
@@ -106,7 +147,7 @@ impl Database {
     /// Waits a little before attempt number `attempt`; embedded engines never leave the thread.
     pub(super) fn back_off(&self, attempt: u32) {
         match &self.engine {
-            Engine::Memory(_) | Engine::Faults(_) => {
+            Engine::Memory(_) | Engine::Disk(_) | Engine::Faults(_) => {
                 // Threads that collided count different retries, so they draw different turns.
                 super::retry::yield_for_attempt(attempt, self.work.read().retries);
             }
@@ -118,7 +159,13 @@ impl Database {
     pub(crate) fn skip_machine_time(&self, millis: u64) {
         match &self.engine {
             Engine::Memory(memory) => memory.skip_machine_time(millis),
+            Engine::Disk(disk) => disk.skip_machine_time(millis),
             Engine::Faults(faults) => faults.memory().skip_machine_time(millis),
         }
     }
+}
+
+/// In a forked child: lets go of what belongs to its parent.
+pub fn let_go_after_fork() {
+    disk::let_go_after_fork();
 }

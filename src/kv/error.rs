@@ -47,6 +47,14 @@ pub enum Error {
     /// What is stored does not decode: never silently skipped.
     #[error("stored data is damaged: {0}")]
     Corrupt(String),
+    /// Another process, or another handle in this one, has the database open.
+    #[error("{0}")]
+    Locked(String),
+    /// The process was forked from the one that opened the database.
+    #[error("the database was opened before this process was forked: open it again, in one of the two")]
+    Forked,
+    #[error("the database is closed")]
+    Closed,
     /// The engine cannot do this (for example: fork a database on disk).
     #[error("not supported by this engine: {0}")]
     Unsupported(&'static str),

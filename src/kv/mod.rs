@@ -6,12 +6,14 @@
 //!
 //! Every engine enforces FoundationDB's limits (see [`limits`]), so nothing is built on one engine that another
 //! would refuse. `database` and `transaction` are the contract's face and dispatch over the engines; `retry` is the
-//! loop that runs a body until its outcome is known; `buffer`, `merge`, `ranges` and `conflicts` are what embedded engines
-//! share; `memory` and `faults` are engines. `contract` (tests only) is what every engine must pass.
+//! loop that runs a body until its outcome is known; `embedded` (on `buffer`, `merge`, `ranges` and `conflicts`) is the transaction
+//! that embedded engines share; `memory`, `disk` and `faults` are engines. `contract` (tests only) is what every engine must pass.
 
 mod buffer;
 mod conflicts;
 mod database;
+mod disk;
+mod embedded;
 mod error;
 pub mod faults;
 pub mod limits;
@@ -28,7 +30,8 @@ mod contract;
 
 use std::sync::Arc;
 
-pub use database::Database;
+pub use database::{Database, let_go_after_fork};
+pub use disk::Durability;
 pub use error::Error;
 pub use retry::RetryDecision;
 pub use transaction::Transaction;

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use super::work::Counters;
-use super::{Bytes, Error, Isolation, Page, RangeRead, Result, Version, Versionstamp, faults, memory};
+use super::{Bytes, Error, Isolation, Page, RangeRead, Result, Version, Versionstamp, disk, faults, memory};
 
 /// A transaction. Clones are the same transaction. Dropping it without a commit leaves no trace.
 #[derive(Clone)]
@@ -20,6 +20,7 @@ struct Handle {
 #[expect(clippy::large_enum_variant, reason = "always behind an Arc; the large variant is the usual one")]
 pub(super) enum EngineTransaction {
     Memory(memory::Transaction),
+    Disk(disk::Transaction),
     Faults(faults::Transaction),
 }
 
@@ -28,6 +29,7 @@ macro_rules! dispatch {
     ($self:ident . $method:ident ( $($argument:expr),* )) => {
         match &$self.0.engine {
             EngineTransaction::Memory(transaction) => transaction.$method($($argument),*),
+            EngineTransaction::Disk(transaction) => transaction.$method($($argument),*),
             EngineTransaction::Faults(transaction) => transaction.$method($($argument),*),
         }
     };
@@ -135,7 +137,11 @@ impl Transaction {
     /// # Errors
     /// `Conflict` and `TooOld` were not committed, `MaybeCommitted` and `MaybeCommitsLater` may have been.
     pub async fn commit(&self) -> Result<Option<Versionstamp>> {
-        let outcome = dispatch!(self.commit());
+        let outcome = match &self.0.engine {
+            EngineTransaction::Memory(transaction) => transaction.commit(),
+            EngineTransaction::Disk(transaction) => transaction.commit().await,
+            EngineTransaction::Faults(transaction) => transaction.commit(),
+        };
         match &outcome {
             Ok(_) => self.0.work.commits.add(1),
             Err(Error::Conflict) => self.0.work.conflicts.add(1),

@@ -1,12 +1,13 @@
 //! What every engine must do: the key-value contract as tests, written once.
 //!
-//! A rule is a function that takes a way to make an empty database; the table below names them all, and each
-//! engine runs all of them by one line at the end of this file. A rule left out of the table is reported as dead code.
-//! `faults` tests what only that engine does, `model` compares engines with a naive map.
+//! A rule is a function that takes a way to make an empty database; the tables below name them all, and each engine
+//! runs all of them by one line at the end of this file (those of forks by a second one). A rule left out of its table
+//! is reported as dead code. `model` compares engines with a naive map, `faults` tests what only that engine does.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 mod conflicts;
 mod faults;
+mod forks;
 mod limits;
 mod model;
 mod reads;
@@ -111,8 +112,8 @@ fn fresh_id(database: &Database) -> impl Fn() -> Vec<u8> + use<> {
 }
 
 macro_rules! rules {
-    ($($file:ident: [$($rule:ident,)*])*) => {
-        macro_rules! engine {
+    ($table:ident: $($file:ident: [$($rule:ident,)*])*) => {
+        macro_rules! $table {
             ($engine:ident, $make:expr) => {
                 mod $engine {
                     use super::*;
@@ -124,6 +125,7 @@ macro_rules! rules {
 }
 
 rules! {
+    engine:
     reads: [
         a_committed_key_is_read_back_and_an_absent_one_is_none,
         a_transaction_reads_the_snapshot_of_its_first_read,
@@ -199,10 +201,11 @@ rules! {
         a_transaction_without_reads_does_not_age,
         an_old_reader_does_not_hold_up_the_rest,
     ]
+    model: [
+        random_transactions_read_and_leave_what_a_naive_map_does,
+        overlapping_transactions_are_as_if_run_one_after_the_other,
+    ]
     threads: [
-        a_fork_and_its_origin_change_apart,
-        a_transaction_begun_before_a_fork_stays_with_the_origin,
-        a_fork_takes_the_same_work_whatever_the_size,
         threads_count_without_losing_one,
         transfers_between_accounts_keep_the_sum,
         snapshots_never_show_half_a_transaction,
@@ -210,8 +213,37 @@ rules! {
     ]
 }
 
+rules! {
+    forking_engine:
+    forks: [
+        a_fork_and_its_origin_change_apart,
+        a_transaction_begun_before_a_fork_stays_with_the_origin,
+        a_fork_takes_the_same_work_whatever_the_size,
+    ]
+}
+
+fn without_faults(clock: Clock) -> Database {
+    Database::faults(clock, crate::kv::faults::Plan::none())
+}
+
+thread_local! {
+    /// Where the databases of a test lie, until it ends.
+    static DIRECTORIES: std::cell::RefCell<Vec<tempfile::TempDir>> = const { std::cell::RefCell::new(Vec::new()) };
+}
+
+fn on_disk(clock: Clock, durability: crate::kv::Durability) -> Database {
+    let directory = tempfile::tempdir().unwrap();
+    let database = Database::disk(directory.path(), durability, clock).unwrap();
+    DIRECTORIES.with_borrow_mut(|directories| directories.push(directory));
+    database
+}
+
 engine!(memory, Database::memory);
-engine!(faults_without_faults, |clock| Database::faults(clock, crate::kv::faults::Plan::none()));
+engine!(disk, |clock| on_disk(clock, crate::kv::Durability::Buffered));
+engine!(disk_synced, |clock| on_disk(clock, crate::kv::Durability::Fsync));
+engine!(faults_without_faults, without_faults);
+forking_engine!(memory_forks, Database::memory);
+forking_engine!(faults_without_faults_forks, without_faults);
 
 #[test]
 fn memory_futures_are_ready_at_their_first_poll() {

@@ -1,0 +1,131 @@
+//! A database's directory: what lies where, and that one process at a time has it.
+//!
+//! ```text
+//! LOCK           locked by the process that has the database open; says who that is
+//! log/<n>.log    segments of the log: what the tree may not hold yet
+//! tree/          the log-structured merge tree
+//! ```
+//!
+//! The lock is the operating system's, on the open file: it ends with the process however that ends, so nothing is ever
+//! stale. A forked child lets go of its copy, or the lock would outlive its parent. A directory that holds other things
+//! is refused rather than written into.
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{Read, Seek, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Weak};
+
+use super::super::{Error, Result};
+use crate::fork::Lock;
+
+/// The locks this process holds.
+static HELD: Lock<Vec<Weak<Lock<Option<File>>>>> = Lock::new(Vec::new());
+
+/// In a forked child: closes its copies of its parent's locks, which does not unlock them for the parent.
+pub(in crate::kv) fn let_go_after_fork() {
+    for lock in std::mem::take(&mut *HELD.lock()) {
+        if let Some(lock) = lock.upgrade() {
+            drop(lock.lock().take());
+        }
+    }
+}
+
+/// A directory that this process has to itself until it is released or dropped.
+#[derive(Debug)]
+pub(super) struct Directory {
+    path: PathBuf,
+    lock: Arc<Lock<Option<File>>>,
+}
+
+impl Directory {
+    /// Takes the directory, creating it if need be.
+    ///
+    /// # Errors
+    /// `Locked`, naming the holder; `Io`, also for a directory that is none of ours.
+    pub(super) fn acquire(path: &Path) -> Result<Self> {
+        let path = std::path::absolute(path).map_err(|error| io("find", path, &error))?;
+        fs::create_dir_all(&path).map_err(|error| io("create", &path, &error))?;
+        check_ours(&path)?;
+        let lock_path = path.join("LOCK");
+        let mut lock = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(&lock_path)
+            .map_err(|error| io("open", &lock_path, &error))?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                let mut holder = String::new();
+                // The holder writes a moment after it locks: until then nobody can be named.
+                let named = lock.read_to_string(&mut holder).is_ok() && !holder.trim().is_empty();
+                let holder = if named { holder.trim() } else { "another process" };
+                return Err(Error::Locked(format!("{} is open in {holder}", path.display())));
+            }
+            Err(TryLockError::Error(error)) => return Err(io("lock", &lock_path, &error)),
+        }
+        lock.set_len(0)
+            .and_then(|()| lock.rewind())
+            .and_then(|()| writeln!(lock, "{}", this_process()))
+            .map_err(|error| io("write", &lock_path, &error))?;
+        for inner in [path.join("log"), path.join("tree")] {
+            fs::create_dir_all(&inner).map_err(|error| io("create", &inner, &error))?;
+        }
+        sync_directory(&path)?;
+        let lock = Arc::new(Lock::new(Some(lock)));
+        let mut held = HELD.lock();
+        held.retain(|other| other.strong_count() > 0);
+        held.push(Arc::downgrade(&lock));
+        drop(held);
+        Ok(Self { path, lock })
+    }
+
+    /// Lets another process, or another opening in this one, have the directory.
+    pub(super) fn release(&self) {
+        let lock = self.lock.lock().take();
+        drop(lock);
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(super) fn log(&self) -> PathBuf {
+        self.path.join("log")
+    }
+
+    pub(super) fn tree(&self) -> PathBuf {
+        self.path.join("tree")
+    }
+}
+
+fn check_ours(path: &Path) -> Result<()> {
+    let mut names = Vec::new();
+    for entry in fs::read_dir(path).map_err(|error| io("read", path, &error))? {
+        names.push(entry.map_err(|error| io("read", path, &error))?.file_name());
+    }
+    if names.is_empty() || names.iter().any(|name| name == "LOCK") {
+        return Ok(());
+    }
+    Err(Error::Io(format!("{} is not empty and holds no fdyno database", path.display())))
+}
+
+fn this_process() -> String {
+    let program = std::env::args().next().unwrap_or_default();
+    format!("process {} ({program})", std::process::id())
+}
+
+/// Makes names created, renamed or removed in a directory durable.
+pub(super) fn sync_directory(path: &Path) -> Result<()> {
+    // Other systems cannot open a directory as a file, and order its entries themselves.
+    if cfg!(unix) {
+        File::open(path).and_then(|directory| directory.sync_all()).map_err(|error| io("sync", path, &error))?;
+    }
+    Ok(())
+}
+
+/// The error of a failed system call.
+pub(super) fn io(verb: &str, path: &Path, error: &std::io::Error) -> Error {
+    Error::Io(format!("cannot {verb} {}: {error}", path.display()))
+}

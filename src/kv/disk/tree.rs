@@ -1,0 +1,214 @@
+//! The log-structured merge tree under the disk engine, as the engine uses it.
+//!
+//! Every key of the database stands behind a byte of its own kind, because the tree takes no empty key and the engine has
+//! a key of its own: how far the log has been applied, written with every round, so a flushed tree knows
+//! exactly which rounds it holds. Reads are made at a sequence number; those still wanted bound what
+//! flushes and compactions may forget. It must not know of transactions.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use lsm_tree::compaction::Leveled;
+use lsm_tree::{AbstractTree, AnyTree, Cache, Config, Guard, IterGuardImpl, SequenceNumberCounter, Slice};
+
+use super::super::merge::Pair;
+use super::super::{Bytes, Error, KeyValue, Result, Version};
+
+/// Blocks of tables kept in memory, in bytes.
+const CACHE: u64 = 64 * 1024 * 1024;
+/// Compactions one flush is followed by at most, before the next flush is looked for.
+const COMPACTIONS: usize = 16;
+
+/// Before the engine's own keys.
+const ENGINE: u8 = 0;
+/// Before the database's keys.
+const USER: u8 = 1;
+const PROGRESS: [u8; 1] = [ENGINE];
+
+/// How far the log has been applied.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Progress {
+    pub(super) round: u64,
+    pub(super) version: Version,
+}
+
+pub(super) struct Tree {
+    tree: AnyTree,
+    path: PathBuf,
+    sequence: SequenceNumberCounter,
+}
+
+impl std::fmt::Debug for Tree {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Tree").field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
+/// A stored pair, not yet copied.
+pub(super) struct StoredPair {
+    key: Slice,
+    value: Slice,
+}
+
+impl Pair for StoredPair {
+    fn key(&self) -> &[u8] {
+        user_key(&self.key)
+    }
+
+    fn value(&self) -> &[u8] {
+        &self.value
+    }
+
+    fn into_pair(self) -> KeyValue {
+        KeyValue { key: user_key(&self.key).into(), value: (*self.value).into() }
+    }
+}
+
+fn user_key(stored: &[u8]) -> &[u8] {
+    stored.get(1..).unwrap_or_default()
+}
+
+fn stored_key(key: &[u8]) -> Vec<u8> {
+    let mut stored = Vec::with_capacity(key.len() + 1);
+    stored.push(USER);
+    stored.extend_from_slice(key);
+    stored
+}
+
+impl Tree {
+    pub(super) fn open(path: &Path) -> Result<Self> {
+        let (sequence, visible) = (SequenceNumberCounter::default(), SequenceNumberCounter::default());
+        let config = Config::new(path, sequence.clone(), visible)
+            .use_cache(Arc::new(Cache::with_capacity_bytes(CACHE)));
+        let tree = config.open().map_err(|error| told(path, &error))?;
+        // Numbers go on behind the largest that is stored.
+        if let Some(highest) = tree.get_highest_seqno() {
+            sequence.fetch_max(highest + 1);
+        }
+        sequence.fetch_max(1);
+        Ok(Self { tree, path: path.to_owned(), sequence })
+    }
+
+    fn told(&self, error: &lsm_tree::Error) -> Error {
+        told(&self.path, error)
+    }
+
+    /// The number at which a read sees everything applied so far. Only between rounds.
+    pub(super) fn newest(&self) -> u64 {
+        self.sequence.get()
+    }
+
+    pub(super) fn get(&self, key: &[u8], sequence: u64) -> Result<Option<Bytes>> {
+        let value = self.tree.get(stored_key(key), sequence).map_err(|error| self.told(&error))?;
+        Ok(value.map(|value| Bytes::from(&*value)))
+    }
+
+    /// The pairs from `begin` (inclusive) to `end` (exclusive).
+    pub(super) fn pairs(
+        &self,
+        begin: &[u8],
+        end: &[u8],
+        sequence: u64,
+    ) -> impl DoubleEndedIterator<Item = Result<StoredPair>> + use<'_> {
+        self.guards(begin, end, sequence).map(|guard| {
+            let (key, value) = guard.into_inner().map_err(|error| self.told(&error))?;
+            Ok(StoredPair { key, value })
+        })
+    }
+
+    /// The keys from `begin` (inclusive) to `end` (exclusive).
+    pub(super) fn keys(&self, begin: &[u8], end: &[u8], sequence: u64) -> impl Iterator<Item = Result<Bytes>> + use<'_> {
+        self.guards(begin, end, sequence)
+            .map(|guard| guard.key().map(|key| user_key(&key).into()).map_err(|error| self.told(&error)))
+    }
+
+    fn guards(
+        &self,
+        begin: &[u8],
+        end: &[u8],
+        sequence: u64,
+    ) -> impl DoubleEndedIterator<Item = IterGuardImpl> + use<> {
+        self.tree.range(stored_key(begin)..stored_key(end), sequence, None)
+    }
+
+    pub(super) fn progress(&self) -> Result<Progress> {
+        let Some(stored) = self.tree.get(PROGRESS, self.newest()).map_err(|error| self.told(&error))? else {
+            return Ok(Progress::default());
+        };
+        let damaged = || Error::Corrupt(format!("{}: how far the log was applied", self.path.display()));
+        let (round, version) = stored.split_at_checked(8).ok_or_else(damaged)?;
+        let number = |bytes: &[u8]| bytes.try_into().map(u64::from_be_bytes).map_err(|_| damaged());
+        Ok(Progress { round: number(round)?, version: Version(number(version)?) })
+    }
+
+    /// Applies a round, in memory only; where a read sees it. The caller serialises rounds.
+    pub(super) fn apply(&self, changes: impl Iterator<Item = (Bytes, Option<Bytes>)>, progress: Progress) -> u64 {
+        let sequence = self.sequence.next();
+        for (key, value) in changes {
+            match value {
+                Some(value) => self.tree.insert(stored_key(&key), &*value, sequence),
+                None => self.tree.remove(stored_key(&key), sequence),
+            };
+        }
+        let mut value = [0; 16];
+        value[..8].copy_from_slice(&progress.round.to_be_bytes());
+        value[8..].copy_from_slice(&progress.version.to_bytes());
+        self.tree.insert(PROGRESS, value, sequence);
+        sequence + 1
+    }
+
+    /// Bytes that were applied and not yet set aside for a flush.
+    pub(super) fn unflushed_bytes(&self) -> u64 {
+        self.tree.active_memtable().size()
+    }
+
+    /// Sets what was applied so far aside for the next flush. Only between rounds.
+    pub(super) fn set_aside(&self) {
+        drop(self.tree.rotate_memtable());
+    }
+
+    /// How often something was set aside and is not yet flushed.
+    pub(super) fn waiting_for_flush(&self) -> usize {
+        self.tree.sealed_memtable_count()
+    }
+
+    /// Runs of tables that nothing has merged yet: many of them slow reads down.
+    pub(super) fn unmerged_runs(&self) -> usize {
+        self.tree.l0_run_count()
+    }
+
+    /// Writes everything set aside to tables, durably. What no read from `oldest_read` on needs may be forgotten.
+    pub(super) fn flush(&self, oldest_read: u64) -> Result<()> {
+        let lock = self.tree.get_flush_lock();
+        self.tree.flush(&lock, oldest_read).map_err(|error| self.told(&error))?;
+        Ok(())
+    }
+
+    /// Merges tables where that is worth it; whether there may be more to do.
+    pub(super) fn compact(&self, oldest_read: u64) -> Result<bool> {
+        let strategy = Arc::new(Leveled::default());
+        for _ in 0..COMPACTIONS {
+            let before = self.tree.current_version().id();
+            self.tree.compact(strategy.clone(), oldest_read).map_err(|error| self.told(&error))?;
+            if self.tree.current_version().id() == before {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Forgets earlier states of the tree that no read from `oldest_read` on needs.
+    pub(super) fn forget(&self, oldest_read: u64) -> Result<()> {
+        self.tree.get_version_history_lock().maintenance(&self.path, oldest_read).map_err(|error| self.told(&error))
+    }
+}
+
+fn told(path: &Path, error: &lsm_tree::Error) -> Error {
+    match error {
+        lsm_tree::Error::Io(error) if error.kind() != std::io::ErrorKind::UnexpectedEof => {
+            Error::Io(format!("{}: {error}", path.display()))
+        }
+        // A file that ends early, a checksum that fails, a file that is gone: not what was written.
+        error => Error::Corrupt(format!("{}: {error}", path.display())),
+    }
+}
