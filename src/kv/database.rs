@@ -5,7 +5,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::disk::{self, Disk, Durability};
+use super::disk::{self, Disk, DiskOptions};
 use super::faults::{self, Faults};
 use super::memory::Memory;
 use super::transaction::{EngineTransaction, Transaction};
@@ -38,8 +38,8 @@ impl Database {
     ///
     /// # Errors
     /// `Locked` while it is open elsewhere, `Corrupt` when a file is not what was written, `Io`.
-    pub fn disk(path: &Path, durability: Durability, clock: Clock) -> Result<Self> {
-        Ok(Self::on(Engine::Disk(Disk::open(path, durability, clock)?)))
+    pub fn disk(path: &Path, options: DiskOptions, clock: Clock) -> Result<Self> {
+        Ok(Self::on(Engine::Disk(Disk::open(path, options, clock)?)))
     }
 
     /// An empty database in memory that fails as `plan` says.
@@ -96,6 +96,14 @@ impl Database {
         match &self.engine {
             Engine::Disk(disk) => Some(disk.path()),
             Engine::Memory(_) | Engine::Faults(_) => None,
+        }
+    }
+
+    /// Bytes of an unfinished write, left by a crash, that were cut off when the database was opened.
+    pub fn torn_bytes(&self) -> u64 {
+        match &self.engine {
+            Engine::Disk(disk) => disk.torn_bytes(),
+            Engine::Memory(_) | Engine::Faults(_) => 0,
         }
     }
 

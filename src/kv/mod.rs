@@ -31,7 +31,7 @@ mod contract;
 use std::sync::Arc;
 
 pub use database::{Database, let_go_after_fork};
-pub use disk::Durability;
+pub use disk::{DiskOptions, Durability};
 pub use error::Error;
 pub use retry::RetryDecision;
 pub use transaction::Transaction;

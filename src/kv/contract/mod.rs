@@ -18,7 +18,10 @@ use std::future::Future;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
-use super::{Bytes, Database, Error, Isolation, Page, RangeRead, Result, Transaction, Version, Versionstamp};
+use super::{
+    Bytes, Database, DiskOptions, Durability, Error, Isolation, Page, RangeRead, Result, Transaction, Version,
+    Versionstamp,
+};
 use crate::clock::{Clock, Timestamp};
 
 /// Makes an empty database of the engine under test.
@@ -231,16 +234,18 @@ thread_local! {
     static DIRECTORIES: std::cell::RefCell<Vec<tempfile::TempDir>> = const { std::cell::RefCell::new(Vec::new()) };
 }
 
-fn on_disk(clock: Clock, durability: crate::kv::Durability) -> Database {
+fn on_disk(clock: Clock, durability: Durability) -> Database {
     let directory = tempfile::tempdir().unwrap();
-    let database = Database::disk(directory.path(), durability, clock).unwrap();
+    // Small enough that the random tests flush and merge.
+    let options = DiskOptions { durability, flush_bytes: 4_000, ..DiskOptions::default() };
+    let database = Database::disk(directory.path(), options, clock).unwrap();
     DIRECTORIES.with_borrow_mut(|directories| directories.push(directory));
     database
 }
 
 engine!(memory, Database::memory);
-engine!(disk, |clock| on_disk(clock, crate::kv::Durability::Buffered));
-engine!(disk_synced, |clock| on_disk(clock, crate::kv::Durability::Fsync));
+engine!(disk, |clock| on_disk(clock, Durability::Buffered));
+engine!(disk_synced, |clock| on_disk(clock, Durability::Fsync));
 engine!(faults_without_faults, without_faults);
 forking_engine!(memory_forks, Database::memory);
 forking_engine!(faults_without_faults_forks, without_faults);

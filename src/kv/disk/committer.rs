@@ -243,7 +243,7 @@ impl<'a> Round<'a> {
         if admitted.is_empty() {
             return;
         }
-        if let Err(error) = bench.log.append(frame, shared.durability.is_synced()) {
+        if let Err(error) = bench.log.append(frame, shared.options.durability.is_synced()) {
             for admitted in admitted {
                 shared.give_back(admitted.ticket);
                 admitted.completion.complete(Err(error.clone()));

@@ -283,7 +283,9 @@ fn read_header(path: &Path, segment: u64, bytes: &[u8]) -> Result<Progress> {
     }
     let format = header_bytes.get(8..12).and_then(|bytes| bytes.try_into().ok()).map(u32::from_be_bytes);
     match format {
-        Some(format) if header_bytes.starts_with(MAGIC) && format > FORMAT && number(40) == xxh3_64(&header_bytes[..40]) => {
+        Some(format)
+            if header_bytes.starts_with(MAGIC) && format > FORMAT && number(40) == xxh3_64(&header_bytes[..40]) =>
+        {
             Err(Error::Corrupt(format!(
                 "{}: written in format {format}, and this version of fdyno reads format {FORMAT}",
                 path.display()

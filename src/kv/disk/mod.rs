@@ -13,6 +13,8 @@ mod committer;
 mod directory;
 mod frame;
 mod log;
+#[cfg(test)]
+mod tests;
 mod tree;
 mod worker;
 
@@ -49,8 +51,22 @@ impl Durability {
     }
 }
 
-/// Bytes applied to the tree before they are set aside for a flush, and the log goes on in a new segment.
-const LARGE: u64 = 32 * 1024 * 1024;
+/// How a database on disk is opened.
+#[derive(Clone, Debug)]
+pub struct DiskOptions {
+    pub durability: Durability,
+    /// Bytes applied to the tree before they are flushed to tables, and the log goes on in a new segment. Up to four times
+    /// as much is held in memory, and read again when a database is opened that was not closed.
+    pub flush_bytes: u64,
+    /// Bytes of tables kept in memory.
+    pub cache_bytes: u64,
+}
+
+impl Default for DiskOptions {
+    fn default() -> Self {
+        Self { durability: Durability::default(), flush_bytes: 32 * 1024 * 1024, cache_bytes: 64 * 1024 * 1024 }
+    }
+}
 
 /// A transaction on the disk engine.
 pub(super) type Transaction = embedded::Transaction<Shared>;
@@ -75,11 +91,13 @@ pub(super) struct Shared {
     queued: Condvar,
     bench: Mutex<Bench>,
     desk: Desk,
-    durability: Durability,
+    options: DiskOptions,
     clock: Clock,
     machine: MachineTime,
     /// The process that opened it, by the forks before it.
     generation: u64,
+    /// Bytes of an unfinished write that were cut off when it was opened.
+    torn: u64,
 }
 
 #[derive(Debug)]
@@ -119,9 +137,9 @@ impl Disk {
     /// # Errors
     /// `Locked` while another process (or this one) has it open; `Corrupt` for files that are not what was
     /// written; `Io`.
-    pub(super) fn open(path: &Path, durability: Durability, clock: Clock) -> Result<Self> {
+    pub(super) fn open(path: &Path, options: DiskOptions, clock: Clock) -> Result<Self> {
         let directory = Directory::acquire(path)?;
-        let tree = Tree::open(&directory.tree())?;
+        let tree = Tree::open(&directory.tree(), options.cache_bytes)?;
         let applied = tree.progress()?;
         let mut progress = applied;
         let recovered = log::Log::open(&directory.log(), applied, |round| {
@@ -143,14 +161,15 @@ impl Disk {
             queued: Condvar::new(),
             bench: Mutex::new(Bench { log: recovered.log, progress }),
             desk: Desk::default(),
-            durability,
+            options,
             clock,
             machine: MachineTime::new(),
             generation: fork::generation(),
+            torn: recovered.torn,
         });
         let disk = Self(Arc::new(Handle { shared, threads: Mutex::default() }));
         disk.0.start("fdyno-flush", Shared::work)?;
-        if durability.is_synced() {
+        if disk.0.shared.options.durability.is_synced() {
             disk.0.start("fdyno-commit", Shared::commit_all)?;
         }
         let shared = &disk.0.shared;
@@ -174,6 +193,11 @@ impl Disk {
 
     pub(super) fn path(&self) -> &Path {
         self.0.shared.directory.path()
+    }
+
+    /// Bytes of an unfinished write that were cut off when the database was opened.
+    pub(super) fn torn_bytes(&self) -> u64 {
+        self.0.shared.torn
     }
 
     #[cfg(test)]
@@ -296,7 +320,7 @@ impl Shared {
     /// Sets aside what was applied, if it is much, and goes on in a new segment of the log. If there is no new segment to be
     /// had, it stays as it is, and is tried again after the next round.
     fn set_aside_if_large(&self, bench: &mut Bench) {
-        if self.tree.unflushed_bytes() < LARGE {
+        if self.tree.unflushed_bytes() < self.options.flush_bytes {
             return;
         }
         if let Ok(left) = bench.log.rotate(bench.progress) {
@@ -365,7 +389,7 @@ impl Transaction {
         shared.check_open()?;
         let completion = Arc::new(Completion::default());
         shared.queue().push_back(Request { pending, completion: Arc::clone(&completion) });
-        if shared.durability.is_synced() {
+        if shared.options.durability.is_synced() {
             shared.queued.notify_one();
         } else {
             // Nothing here waits for a device, so the caller's own thread does it.

@@ -14,8 +14,6 @@ use lsm_tree::{AbstractTree, AnyTree, Cache, Config, Guard, IterGuardImpl, Seque
 use super::super::merge::Pair;
 use super::super::{Bytes, Error, KeyValue, Result, Version};
 
-/// Blocks of tables kept in memory, in bytes.
-const CACHE: u64 = 64 * 1024 * 1024;
 /// Compactions one flush is followed by at most, before the next flush is looked for.
 const COMPACTIONS: usize = 16;
 
@@ -76,10 +74,10 @@ fn stored_key(key: &[u8]) -> Vec<u8> {
 }
 
 impl Tree {
-    pub(super) fn open(path: &Path) -> Result<Self> {
+    pub(super) fn open(path: &Path, cache_bytes: u64) -> Result<Self> {
         let (sequence, visible) = (SequenceNumberCounter::default(), SequenceNumberCounter::default());
-        let config = Config::new(path, sequence.clone(), visible)
-            .use_cache(Arc::new(Cache::with_capacity_bytes(CACHE)));
+        let config =
+            Config::new(path, sequence.clone(), visible).use_cache(Arc::new(Cache::with_capacity_bytes(cache_bytes)));
         let tree = config.open().map_err(|error| told(path, &error))?;
         // Numbers go on behind the largest that is stored.
         if let Some(highest) = tree.get_highest_seqno() {
@@ -117,7 +115,12 @@ impl Tree {
     }
 
     /// The keys from `begin` (inclusive) to `end` (exclusive).
-    pub(super) fn keys(&self, begin: &[u8], end: &[u8], sequence: u64) -> impl Iterator<Item = Result<Bytes>> + use<'_> {
+    pub(super) fn keys(
+        &self,
+        begin: &[u8],
+        end: &[u8],
+        sequence: u64,
+    ) -> impl Iterator<Item = Result<Bytes>> + use<'_> {
         self.guards(begin, end, sequence)
             .map(|guard| guard.key().map(|key| user_key(&key).into()).map_err(|error| self.told(&error)))
     }

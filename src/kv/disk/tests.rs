@@ -1,0 +1,331 @@
+//! What only the disk engine does: keep, recover, refuse, and tell damage from the traces of a crash.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+
+use tempfile::TempDir;
+
+use super::*;
+use crate::clock::Timestamp;
+use crate::kv::{Database, Isolation, RangeRead};
+
+const NOON: Timestamp = Timestamp(1_700_000_000_000);
+/// So small that a few commits fill it.
+const FLUSH_BYTES: u64 = 3_000;
+
+fn wait<T>(future: impl Future<Output = T>) -> T {
+    let mut future = pin!(future);
+    loop {
+        match future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(value) => return value,
+            Poll::Pending => std::thread::yield_now(),
+        }
+    }
+}
+
+fn open_at(path: &Path, flush_bytes: u64, now: Timestamp) -> Result<Database> {
+    let options = DiskOptions { flush_bytes, ..DiskOptions::default() };
+    Database::disk(path, options, Clock::deterministic(now, 7))
+}
+
+fn open(path: &Path) -> Result<Database> {
+    open_at(path, DiskOptions::default().flush_bytes, NOON)
+}
+
+fn put(database: &Database, key: &str, value: &str) -> Result<Versionstamp> {
+    let transaction = database.begin();
+    transaction.set(key.as_bytes(), value.as_bytes())?;
+    wait(transaction.commit()).map(Option::unwrap)
+}
+
+/// Everything, or the error of reading it.
+fn content(database: &Database) -> Result<Vec<(String, String)>> {
+    let page = wait(database.begin().range(&RangeRead::new(b"", b"\xFF")))?;
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+    Ok(page.pairs.iter().map(|pair| (text(&pair.key), text(&pair.value))).collect())
+}
+
+fn expected(count: usize) -> Vec<(String, String)> {
+    (0..count).map(|number| (format!("key{number:04}"), format!("value {number}"))).collect()
+}
+
+fn fill(database: &Database, numbers: std::ops::Range<usize>) {
+    for (key, value) in expected(numbers.end).drain(numbers) {
+        put(database, &key, &value).unwrap();
+    }
+}
+
+/// As a process leaves it that is killed: the files as they are, without the database being closed.
+fn killed_copy(directory: &Path) -> TempDir {
+    let copy = tempfile::tempdir().unwrap();
+    for path in files(directory) {
+        let target = copy.path().join(path.strip_prefix(directory).unwrap());
+        fs::create_dir_all(target.parent().unwrap()).unwrap();
+        fs::copy(&path, &target).unwrap();
+    }
+    copy
+}
+
+/// Every file below a directory, in order.
+fn files(directory: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() { found.extend(files(&path)) } else { found.push(path) }
+    }
+    found.sort();
+    found
+}
+
+fn segments(directory: &Path) -> Vec<PathBuf> {
+    files(&directory.join("log"))
+}
+
+#[test]
+fn what_was_committed_is_there_when_it_is_opened_again() {
+    let directory = tempfile::tempdir().unwrap();
+    for round in 0..5 {
+        let database = open_at(directory.path(), FLUSH_BYTES, NOON).unwrap();
+        assert_eq!(content(&database).unwrap(), expected(round * 50));
+        fill(&database, round * 50..(round + 1) * 50);
+        assert_eq!(content(&database).unwrap(), expected((round + 1) * 50));
+    }
+}
+
+#[test]
+fn what_was_committed_is_there_after_a_kill_at_any_moment() {
+    let directory = tempfile::tempdir().unwrap();
+    let database = open_at(directory.path(), FLUSH_BYTES, NOON).unwrap();
+    for count in 1..=60 {
+        fill(&database, count - 1..count);
+        let copy = killed_copy(directory.path());
+        let recovered = open_at(copy.path(), FLUSH_BYTES, NOON);
+        // Files that vanish while they are copied belong to no moment.
+        if let Ok(recovered) = recovered {
+            assert_eq!(content(&recovered).unwrap(), expected(count));
+        }
+    }
+    database.close();
+    let copy = killed_copy(directory.path());
+    assert_eq!(content(&open(copy.path()).unwrap()).unwrap(), expected(60));
+}
+
+#[test]
+fn range_clears_and_adds_are_replayed_as_they_were_done() {
+    let directory = tempfile::tempdir().unwrap();
+    let database = open(directory.path()).unwrap();
+    fill(&database, 0..20);
+    let transaction = database.begin();
+    transaction.clear_range(b"key0005", b"key0015").unwrap();
+    transaction.set(b"key0007", b"again".as_slice()).unwrap();
+    transaction.add(b"sum", 4).unwrap();
+    wait(transaction.commit()).unwrap();
+    let transaction = database.begin();
+    transaction.add(b"sum", 5).unwrap();
+    transaction.set_versionstamped_key(b"log/##########".to_vec(), 4, b"x".as_slice()).unwrap();
+    wait(transaction.commit()).unwrap();
+    let all = |database: &Database| wait(database.begin().range(&RangeRead::new(b"", b"\xFF"))).unwrap().pairs;
+    let before = all(&database);
+    assert_eq!(before.len(), 11 + 1 + 1);
+    let copy = killed_copy(directory.path());
+    assert_eq!(all(&open(copy.path()).unwrap()), before);
+    let sum = wait(open(copy.path()).unwrap().begin().get(b"sum", Isolation::Snapshot)).unwrap().unwrap();
+    assert_eq!(*sum, 9_i64.to_le_bytes());
+}
+
+#[test]
+fn versions_rise_over_restarts_whatever_the_clock_does() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut last = Versionstamp::MIN;
+    for minutes in [0, -60, 5, -600, 0] {
+        let database = open_at(directory.path(), FLUSH_BYTES, NOON.plus_millis(minutes * 60_000)).unwrap();
+        for _ in 0..30 {
+            let stamp = put(&database, "k", "v").unwrap();
+            assert!(stamp > last);
+            last = stamp;
+        }
+        assert_eq!(wait(database.begin().read_version()), Ok(last.version()));
+    }
+}
+
+#[test]
+fn a_second_opening_is_refused_and_names_the_holder() {
+    let directory = tempfile::tempdir().unwrap();
+    let first = open(directory.path()).unwrap();
+    let Err(Error::Locked(message)) = open(directory.path()).map(drop) else { panic!("opened twice") };
+    assert!(message.contains(&format!("process {}", std::process::id())), "{message}");
+    assert!(message.contains(&directory.path().display().to_string()), "{message}");
+    drop(first);
+    put(&open(directory.path()).unwrap(), "k", "v").unwrap();
+}
+
+#[test]
+fn a_lock_file_left_by_a_process_that_is_gone_locks_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    fill(&open(directory.path()).unwrap(), 0..3);
+    fs::write(directory.path().join("LOCK"), "process 999999999 (gone)\n").unwrap();
+    assert_eq!(content(&open(directory.path()).unwrap()).unwrap(), expected(3));
+}
+
+#[test]
+fn a_directory_with_other_things_in_it_is_left_alone() {
+    let directory = tempfile::tempdir().unwrap();
+    fs::write(directory.path().join("letter.txt"), "dear").unwrap();
+    assert!(
+        matches!(open(directory.path()).map(drop), Err(Error::Io(message)) if message.contains("no fdyno database"))
+    );
+    assert_eq!(files(directory.path()).len(), 1);
+}
+
+#[test]
+fn a_closed_database_refuses_and_can_be_opened_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let database = open(directory.path()).unwrap();
+    fill(&database, 0..3);
+    let waiting = database.begin();
+    waiting.set(b"k", b"v".as_slice()).unwrap();
+    database.close();
+    database.close();
+    assert_eq!(wait(waiting.commit()), Err(Error::Closed));
+    assert_eq!(content(&database), Err(Error::Closed));
+    assert_eq!(content(&open(directory.path()).unwrap()).unwrap(), expected(3));
+}
+
+#[test]
+fn a_torn_end_is_cut_off_wherever_it_tore() {
+    let directory = tempfile::tempdir().unwrap();
+    let database = open(directory.path()).unwrap();
+    fill(&database, 0..4);
+    let [segment] = segments(directory.path()).try_into().unwrap();
+    let before = fs::metadata(&segment).unwrap().len();
+    fill(&database, 4..5);
+    let copy = killed_copy(directory.path());
+    drop(database);
+    let [segment] = segments(copy.path()).try_into().unwrap();
+    let whole = fs::read(&segment).unwrap();
+    for length in before..whole.len() as u64 {
+        fs::write(&segment, &whole[..length as usize]).unwrap();
+        let recovered = open(copy.path()).unwrap();
+        assert_eq!(recovered.torn_bytes(), length - before);
+        assert_eq!(content(&recovered).unwrap(), expected(4), "cut at {length}");
+        put(&recovered, "key0004", "value 4").unwrap();
+        drop(recovered);
+        assert_eq!(content(&open(copy.path()).unwrap()).unwrap(), expected(5), "cut at {length}");
+    }
+    // Space that was given to the file, and never written.
+    fs::write(&segment, [&whole[..before as usize], &[0; 300][..]].concat()).unwrap();
+    assert_eq!(content(&open(copy.path()).unwrap()).unwrap(), expected(4));
+}
+
+/// Opens and reads everything: an error, or what there is.
+fn outcome(path: &Path) -> Result<Vec<(String, String)>> {
+    content(&open(path)?)
+}
+
+#[test]
+fn damage_anywhere_is_an_error_and_never_a_silent_loss() {
+    let directory = tempfile::tempdir().unwrap();
+    let database = open_at(directory.path(), FLUSH_BYTES, NOON).unwrap();
+    fill(&database, 0..200);
+    database.close();
+    let mut random = fastrand::Rng::with_seed(5);
+    let (mut errors, mut harmless) = (0, 0);
+    for path in files(directory.path()) {
+        let relative = path.strip_prefix(directory.path()).unwrap();
+        if relative == Path::new("LOCK") {
+            continue;
+        }
+        let length = fs::metadata(&path).unwrap().len() as usize;
+        for _ in 0..40.min(length) {
+            let copy = killed_copy(directory.path());
+            let damaged = copy.path().join(relative);
+            let mut bytes = fs::read(&damaged).unwrap();
+            let at = random.usize(0..length);
+            bytes[at] ^= 1 << random.u8(0..8);
+            fs::write(&damaged, bytes).unwrap();
+            match outcome(copy.path()) {
+                Ok(found) => {
+                    assert_eq!(found, expected(200), "{relative:?} byte {at}");
+                    harmless += 1;
+                }
+                Err(Error::Corrupt(_) | Error::Io(_)) => errors += 1,
+                Err(error) => panic!("{relative:?} byte {at}: {error:?}"),
+            }
+        }
+    }
+    assert!(errors > 50, "{errors} errors, {harmless} harmless");
+}
+
+#[test]
+fn a_missing_file_is_an_error() {
+    let directory = tempfile::tempdir().unwrap();
+    let database = open_at(directory.path(), FLUSH_BYTES, NOON).unwrap();
+    fill(&database, 0..200);
+    database.close();
+    let mut refused = 0;
+    for path in files(directory.path()) {
+        let relative = path.strip_prefix(directory.path()).unwrap();
+        let copy = killed_copy(directory.path());
+        fs::remove_file(copy.path().join(relative)).unwrap();
+        match outcome(copy.path()) {
+            Ok(found) => assert_eq!(found, expected(200), "without {relative:?}"),
+            Err(Error::Corrupt(_) | Error::Io(_)) => refused += 1,
+            Err(error) => panic!("without {relative:?}: {error:?}"),
+        }
+    }
+    assert!(refused > 2, "{refused}");
+    for inner in ["log", "tree"] {
+        let copy = killed_copy(directory.path());
+        fs::remove_dir_all(copy.path().join(inner)).unwrap();
+        assert!(outcome(copy.path()).is_err(), "without {inner}");
+    }
+}
+
+#[test]
+fn a_newer_format_is_refused_by_its_number() {
+    let directory = tempfile::tempdir().unwrap();
+    fill(&open(directory.path()).unwrap(), 0..2);
+    let [segment] = segments(directory.path()).try_into().unwrap();
+    let mut bytes = fs::read(&segment).unwrap();
+    bytes[8..12].copy_from_slice(&9_u32.to_be_bytes());
+    let checksum = xxhash_rust::xxh3::xxh3_64(&bytes[..40]);
+    bytes[40..48].copy_from_slice(&checksum.to_be_bytes());
+    fs::write(&segment, bytes).unwrap();
+    assert!(matches!(outcome(directory.path()), Err(Error::Corrupt(message)) if message.contains("format 9")));
+}
+
+#[test]
+fn the_log_is_removed_as_the_tree_takes_it_over() {
+    let directory = tempfile::tempdir().unwrap();
+    let database = open_at(directory.path(), FLUSH_BYTES, NOON).unwrap();
+    fill(&database, 0..500);
+    // Closing waits for the thread that flushes; what it was told of before is done or tried again at the next opening.
+    drop(database);
+    let database = open_at(directory.path(), FLUSH_BYTES, NOON).unwrap();
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(30);
+    while segments(directory.path()).len() > 2 {
+        assert!(std::time::Instant::now() < deadline, "{:?}", segments(directory.path()));
+        std::thread::yield_now();
+    }
+    assert_eq!(content(&database).unwrap(), expected(500));
+}
+
+#[test]
+fn a_snapshot_stays_as_it_was_while_the_tree_is_flushed_and_merged() {
+    let directory = tempfile::tempdir().unwrap();
+    let database = open_at(directory.path(), FLUSH_BYTES, NOON).unwrap();
+    fill(&database, 0..30);
+    let snapshot = database.begin();
+    let read = RangeRead::new(b"", b"\xFF");
+    let before = wait(snapshot.range(&read)).unwrap();
+    for round in 0..40 {
+        for number in 0..30 {
+            put(&database, &format!("key{number:04}"), &format!("round {round}")).unwrap();
+        }
+        assert_eq!(wait(snapshot.range(&read)).unwrap(), before, "round {round}");
+    }
+    assert_eq!(wait(snapshot.get(b"key0003", Isolation::Snapshot)).unwrap().as_deref(), Some(b"value 3".as_slice()));
+}
