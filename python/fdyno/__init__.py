@@ -15,7 +15,14 @@ from ._activation import Activation, Call, state
 from ._changes import ABSENT, Change, Changes, Difference
 from ._client import Client
 from ._database import Database, connect
-from ._fdyno import Clock, InternalError, __version__
+from ._fdyno import (
+    Clock,
+    DatabaseDamagedError,
+    DatabaseError,
+    DatabaseLockedError,
+    InternalError,
+    __version__,
+)
 from ._local import local
 from ._tables import Table, Tables
 
@@ -28,6 +35,9 @@ __all__ = [
     "Client",
     "Clock",
     "Database",
+    "DatabaseDamagedError",
+    "DatabaseError",
+    "DatabaseLockedError",
     "Difference",
     "InternalError",
     "Table",

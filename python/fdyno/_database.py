@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Awaitable
-from typing import Any
+from types import TracebackType
+from typing import Any, Literal
 
 from . import _errors, _fdyno, _hook
 from ._activation import Activation, Passthrough, state
@@ -40,8 +41,29 @@ class Database:
         return self._core.account
 
     def fork(self) -> Database:
-        """A copy-on-write twin: the same content now, no common future. Takes the same time for any size."""
+        """A copy-on-write twin: the same content now, no common future. Takes the same time for any size.
+
+        Only databases in memory fork; others raise `NotImplementedError`.
+        """
         return Database(self._core.fork())
+
+    def close(self) -> None:
+        """Ends the use of a database on disk, so that it can be opened elsewhere; ends its activations.
+
+        What is attached to it stays so, and its calls are then refused (InternalServerError). A database in memory has
+        nothing to close and goes on. Databases are also closed when nothing refers to them any more, and at exit.
+        """
+        while self._activations:
+            self.deactivate()
+        self._core.close()
+
+    def __enter__(self) -> Database:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
 
     def activate(self, *, passthrough: Passthrough | None = None) -> Activation:
         """Answers all DynamoDB calls of this process from now on, until `deactivate`.
@@ -105,7 +127,8 @@ class Database:
         return self._core.info()
 
     def __repr__(self) -> str:
-        return f"<fdyno.Database {self.info()['engine']}>"
+        info = self.info()
+        return f"<fdyno.Database {' '.join(filter(None, (info['engine'], info.get('path'))))}>"
 
     def _repr_html_(self) -> str:
         return self.tables()._repr_html_()
@@ -119,17 +142,42 @@ async def _finish(outcome: Any, operation: str) -> dict[str, Any]:
     return answer
 
 
-def connect(url: str = "memory:", *, account: str = DEFAULT_ACCOUNT) -> Database:
-    """Opens a database. ``"memory:"`` is a new, empty one that lives as long as it is referred to."""
+#: What an acknowledged write to a database on disk survives.
+Durability = Literal["buffered", "fsync"]
+
+
+def connect(
+    url: str | os.PathLike[str] = "memory:", *, account: str = DEFAULT_ACCOUNT, durability: Durability | None = None
+) -> Database:
+    """Opens a database.
+
+    ``"memory:"`` is a new, empty one that lives as long as it is referred to. ``"file:./data"`` (or a `pathlib.Path`) is
+    the one in a directory, made if there is none; one process at a time has it. With ``durability="buffered"``, the
+    default, an acknowledged write survives the end of the process, however it ends; with ``"fsync"`` also a loss of
+    power. Raises `DatabaseLockedError` while it is open elsewhere, `DatabaseDamagedError` when its files are not what was
+    written, `DatabaseError` for what else keeps it from being opened.
+    """
     if not re.fullmatch(r"[0-9]{12}", account):
         raise ValueError(f"{account!r} is no account id: twelve digits")
-    scheme, colon, _ = url.partition(":")
+    if durability not in (None, "buffered", "fsync"):
+        raise ValueError(f"durability={durability!r}: 'buffered' or 'fsync'")
+    if isinstance(url, os.PathLike):
+        url = "file:" + os.fspath(url)
+    scheme, colon, rest = url.partition(":")
+    if colon and scheme == "file":
+        path = os.path.expanduser(rest.removeprefix("//") if rest.startswith("///") else rest)
+        if not path:
+            raise ValueError(f"{url!r} names no directory: 'file:./data'")
+        return Database(_fdyno.Core.disk(path, durability == "fsync", account))
+    if durability is not None:
+        raise ValueError(f"{url!r} has no durability: only 'file:' databases do")
     if url == "memory:":
         return Database(_fdyno.Core.memory(account))
-    if colon and scheme in ("file", "fdb"):
-        what = {"file": "databases in a directory", "fdb": "FoundationDB clusters"}[scheme]
-        raise NotImplementedError(f"{url!r}: {what} are not in this version of fdyno; it has 'memory:'")
-    raise ValueError(f"{url!r} is no database url: use 'memory:'")
+    if colon and scheme == "fdb":
+        raise NotImplementedError(
+            f"{url!r}: FoundationDB clusters are not in this version of fdyno; it has 'memory:' and 'file:'"
+        )
+    raise ValueError(f"{url!r} is no database url: 'memory:' or 'file:./data'")
 
 
 def _after_fork_in_child() -> None:

@@ -103,6 +103,6 @@ impl Clock {
 impl Clock {
     fn catch_up(&self, py: Python<'_>) -> PyResult<()> {
         let store = self.store.clone();
-        settle(py, async move { super::dispatch::catch_up(&store).await })?.map_err(super::core::failed)
+        settle(py, async move { super::dispatch::catch_up(&store).await })?.map_err(super::errors::failed)
     }
 }

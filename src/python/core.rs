@@ -1,5 +1,6 @@
 //! One database as Python holds it: the native half of `fdyno.Database`.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use pyo3::prelude::*;
@@ -8,15 +9,10 @@ use pyo3::types::PyBytes;
 use super::answer::{Answer, request_id, to_python_answer};
 use super::clock::Clock;
 use super::dispatch::{self, Store};
-use super::errors::{InternalError, guarded};
+use super::errors::{failed, guarded};
 use super::operation::{Operation, Request};
 use super::wait::{settle, settle_or_await};
 use crate::error::Error;
-
-/// The exception for an error outside any operation: opening or forking a database.
-pub fn failed(error: Error) -> PyErr {
-    InternalError::new_err(error.to_string())
-}
 
 fn finish(py: Python<'_>, answer: &Answer) -> PyResult<Py<PyAny>> {
     let (status, parsed) = to_python_answer(py, answer)?;
@@ -69,10 +65,26 @@ impl Core {
         Ok(Self { store, account: account.into() })
     }
 
+    /// The database in a directory, a new one if there is none. `synced` commits survive the loss of power.
+    #[staticmethod]
+    fn disk(py: Python<'_>, path: PathBuf, synced: bool, account: &str) -> PyResult<Self> {
+        let opened = guarded(|| settle(py, async move { dispatch::open_disk(&path, synced).await }))?;
+        Ok(Self { store: opened.map_err(failed)?, account: account.into() })
+    }
+
+    /// Ends the use of what lies outside the process; calls are refused from then on.
+    fn close(&self, py: Python<'_>) -> PyResult<()> {
+        guarded(|| {
+            py.detach(|| self.store.database().close());
+            Ok(())
+        })
+    }
+
     /// A copy-on-write twin, with a clock of its own that shows the same time.
     fn fork(&self, py: Python<'_>) -> PyResult<Self> {
         let store = self.store.clone();
-        let twin = guarded(|| settle(py, async move { store.fork().await }))?.map_err(failed)?;
+        let twin = guarded(|| settle(py, async move { dispatch::fork(&store).await }))?;
+        let twin = twin.map_err(failed)?;
         Ok(Self { store: twin, account: Arc::clone(&self.account) })
     }
 

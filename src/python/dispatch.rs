@@ -2,6 +2,8 @@
 //!
 //! Everything Python does becomes one of these functions; the rest of the room converts.
 
+use std::path::Path;
+
 use pyo3::prelude::*;
 use serde::Serialize;
 use serde::ser::{SerializeMap, SerializeSeq, Serializer};
@@ -10,7 +12,7 @@ use super::de::{Rejected, Value};
 use crate::api;
 use crate::clock::Clock;
 use crate::error::{CancellationReason, Error};
-use crate::kv::{Database, Work};
+use crate::kv::{self, Database, DiskOptions, Durability, Work};
 use crate::store::Realm;
 
 pub use crate::api::{Operation, Request, Response, dispatch};
@@ -45,20 +47,67 @@ pub fn realm(account: &str, region: &str) -> Realm {
     Realm { account: account.to_owned(), region: region.to_owned() }
 }
 
+/// Why something outside any operation failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    #[error("{0}")]
+    Locked(kv::Error),
+    #[error("{0}")]
+    Damaged(kv::Error),
+    #[error("{0}")]
+    Unsupported(kv::Error),
+    #[error("{0}")]
+    Other(Error),
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Storage(error @ kv::Error::Locked(_)) => Self::Locked(error),
+            Error::Storage(error @ kv::Error::Corrupt(_)) => Self::Damaged(error),
+            Error::Storage(error @ kv::Error::Unsupported(_)) => Self::Unsupported(error),
+            error => Self::Other(error),
+        }
+    }
+}
+
 /// A new, empty database in memory.
-pub async fn open_memory() -> Result<Store, Error> {
-    Store::open(Database::memory(Clock::system()), Vec::new()).await
+pub async fn open_memory() -> Result<Store, Failure> {
+    Ok(Store::open(Database::memory(Clock::system()), Vec::new()).await?)
+}
+
+/// The database in a directory.
+pub async fn open_disk(path: &Path, synced: bool) -> Result<Store, Failure> {
+    let durability = if synced { Durability::Fsync } else { Durability::Buffered };
+    let options = DiskOptions { durability, ..DiskOptions::default() };
+    let database = Database::disk(path, options, Clock::system()).map_err(Error::from)?;
+    Ok(Store::open(database, Vec::new()).await?)
+}
+
+pub async fn fork(store: &Store) -> Result<Store, Failure> {
+    Ok(store.fork().await?)
 }
 
 /// Does whatever fell due by the clock's time.
-pub async fn catch_up(store: &Store) -> Result<(), Error> {
-    store.maintain().await
+pub async fn catch_up(store: &Store) -> Result<(), Failure> {
+    Ok(store.maintain().await?)
+}
+
+/// In a forked child: lets go of what belongs to its parent.
+pub fn let_go_after_fork() {
+    kv::let_go_after_fork();
 }
 
 /// What `Database.info()` tells.
 #[derive(Serialize)]
 pub struct Info<'a> {
     engine: &'static str,
+    /// The directory of a database on disk.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    path: Option<&'a Path>,
+    /// Bytes of an unfinished write, left by a crash, that were cut off when it was opened.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    torn_bytes: Option<u64>,
     version: &'static str,
     account: &'a str,
     /// The database's random id; a fork has its own.
@@ -81,9 +130,18 @@ struct WorkDone {
     bytes_written: u64,
 }
 
-pub fn info<'a>(store: &Store, account: &'a str) -> Info<'a> {
+pub fn info<'a>(store: &'a Store, account: &'a str) -> Info<'a> {
     let id = format!("{:032x}", u128::from_be_bytes(store.id()));
-    Info { engine: "memory", version: env!("CARGO_PKG_VERSION"), account, id, work: store.work().into() }
+    let database = store.database();
+    Info {
+        engine: database.engine(),
+        path: database.path(),
+        torn_bytes: database.path().map(|_| database.torn_bytes()),
+        version: env!("CARGO_PKG_VERSION"),
+        account,
+        id,
+        work: store.work().into(),
+    }
 }
 
 impl From<Work> for WorkDone {

@@ -7,10 +7,26 @@ use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use pyo3::create_exception;
-use pyo3::exceptions::PyRuntimeError;
+use pyo3::exceptions::{PyNotImplementedError, PyRuntimeError};
 use pyo3::prelude::*;
 
+use super::dispatch::Failure;
+
 create_exception!(fdyno, InternalError, PyRuntimeError, "A defect of fdyno itself. The database stays usable.");
+create_exception!(fdyno, DatabaseError, PyRuntimeError, "A database cannot be opened or used; the text says why.");
+create_exception!(fdyno, DatabaseLockedError, DatabaseError, "The database is open elsewhere; the text says where.");
+create_exception!(fdyno, DatabaseDamagedError, DatabaseError, "What is stored is not what was written.");
+
+/// The exception for an error outside any operation: opening, forking or closing a database, moving its clock.
+pub fn failed(error: Failure) -> PyErr {
+    let text = error.to_string();
+    match error {
+        Failure::Locked(_) => DatabaseLockedError::new_err(text),
+        Failure::Damaged(_) => DatabaseDamagedError::new_err(text),
+        Failure::Unsupported(_) => PyNotImplementedError::new_err(text),
+        Failure::Other(_) => DatabaseError::new_err(text),
+    }
+}
 
 /// Runs `body`; a panic becomes an `InternalError`, which unlike pyo3's own PanicException is an `Exception`.
 pub fn guarded<T>(body: impl FnOnce() -> PyResult<T>) -> PyResult<T> {

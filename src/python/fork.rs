@@ -5,7 +5,7 @@
 
 use pyo3::prelude::*;
 
-use super::runtime;
+use super::{dispatch, runtime};
 use crate::fork;
 
 /// For `os.register_at_fork(before=…)`: waits until no thread is inside a critical section.
@@ -26,4 +26,5 @@ pub fn _after_fork_in_parent() {
 pub fn _after_fork_in_child() {
     fork::release_in_child();
     runtime::forget_after_fork();
+    dispatch::let_go_after_fork();
 }

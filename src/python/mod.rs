@@ -33,7 +33,7 @@ mod _fdyno {
     #[pymodule_export]
     use super::core::Core;
     #[pymodule_export]
-    use super::errors::InternalError;
+    use super::errors::{DatabaseDamagedError, DatabaseError, DatabaseLockedError, InternalError};
     #[pymodule_export]
     use super::fork::{_after_fork_in_child, _after_fork_in_parent, _before_fork};
     #[pymodule_export]

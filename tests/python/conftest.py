@@ -8,6 +8,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import socket
+import tempfile
 
 import boto3
 import botocore.session
@@ -29,6 +30,11 @@ def pytest_addoption(parser):
         choices=("core", "all", "fast", "plain"),
         default="core",
         help="core: marked tests through both routes, others fast (default); all: everything through both",
+    )
+    parser.addoption(
+        "--database",
+        default="memory:",
+        help="what the tests' databases lie on: memory: (default), file: (a directory for each) or file:PATH (below PATH)",
     )
 
 
@@ -134,9 +140,30 @@ def streams(session):
 
 
 @pytest.fixture
-def db():
-    with fdyno.local() as database:
-        yield database
+def fresh_url(request, tmp_path):
+    """The url of an empty database on the engine under test."""
+    asked = request.config.getoption("--database")
+    if not asked.startswith("file:"):
+        return asked
+    below = asked.removeprefix("file:")
+    return "file:" + (tempfile.mkdtemp(dir=below) if below else str(tmp_path / "database"))
+
+
+@pytest.fixture
+def db(fresh_url):
+    if fresh_url == "memory:":
+        with fdyno.local() as database:
+            yield database
+    else:
+        with fdyno.connect(fresh_url) as database, database.activate():
+            yield database
+
+
+@pytest.fixture
+def forking_db(fresh_url):
+    """For tests of what only databases in memory do."""
+    if fresh_url != "memory:":
+        pytest.skip("only databases in memory fork")
 
 
 def create_table(client, name="orders", **more):

@@ -12,7 +12,10 @@ from conftest import create_table
 import fdyno
 from fdyno import _fdyno
 
-pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this platform")
+pytestmark = [
+    pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this platform"),
+    pytest.mark.usefixtures("forking_db"),
+]
 
 
 def in_child(body):

@@ -395,7 +395,7 @@ def test_a_made_up_iterator_is_refused(db, client, streams, arn, refused):
     assert names(streams.get_records(ShardIterator=good)["Records"]) == ["a"]
 
 
-def test_an_iterator_of_another_database_is_refused(db, client, streams, arn):
+def test_an_iterator_of_another_database_is_refused(forking_db, db, client, streams, arn):
     position = iterator(streams, arn)
     twin = db.fork().client("dynamodbstreams", region_name="eu-west-1")
     with pytest.raises(Exception, match="Invalid ShardIterator"):

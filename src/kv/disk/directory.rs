@@ -83,8 +83,9 @@ impl Directory {
 
     /// Lets another process, or another opening in this one, have the directory.
     pub(super) fn release(&self) {
+        // Unlocked and not only closed, since a forked child may have a copy of the file.
         let lock = self.lock.lock().take();
-        drop(lock);
+        drop(lock.map(|lock| lock.unlock()));
     }
 
     pub(super) fn path(&self) -> &Path {

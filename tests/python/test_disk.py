@@ -1,0 +1,195 @@
+"""Databases in a directory: they stay, they are locked, they are closed, and they refuse what they cannot do."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import create_table
+from test_fork import in_child
+
+import fdyno
+
+STREAM = {"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"}
+
+
+@pytest.fixture
+def directory(tmp_path):
+    return tmp_path / "data"
+
+
+def put(client, number):
+    client.put_item(TableName="orders", Item={"pk": {"S": str(number)}})
+
+
+@pytest.mark.parametrize("durability", ["buffered", "fsync"])
+def test_items_and_changes_are_there_when_it_is_opened_again(client, directory, durability):
+    url = f"file:{directory}"
+    with fdyno.connect(url, durability=durability) as db, db.activate():
+        create_table(client, StreamSpecification=STREAM)
+        for number in range(3):
+            put(client, number)
+        before = list(db.changes("orders", region_name="eu-west-1"))
+    with fdyno.connect(url, durability=durability) as db, db.activate():
+        assert client.scan(TableName="orders")["Count"] == 3
+        put(client, 3)
+        after = list(db.changes("orders", region_name="eu-west-1"))
+    assert after[:3] == before
+    assert [change.keys["pk"] for change in after] == ["0", "1", "2", "3"]
+    numbers = [change.sequence_number for change in after]
+    assert numbers == sorted(numbers)
+
+
+def test_a_path_is_a_url(directory):
+    with fdyno.connect(directory) as db:
+        assert db.info()["engine"] == "disk"
+        assert Path(db.info()["path"]) == directory
+        assert db.info()["torn_bytes"] == 0
+        assert repr(db) == f"<fdyno.Database disk {directory}>"
+
+
+def test_a_relative_path_and_a_url_with_slashes(directory, monkeypatch):
+    monkeypatch.chdir(directory.parent)
+    for url in ("file:./data", "file:data", f"file://{directory}"):
+        with fdyno.connect(url) as db:
+            assert Path(db.info()["path"]) == directory
+
+
+def test_a_second_opening_is_refused_and_names_the_holder(directory):
+    with fdyno.connect(directory):
+        with pytest.raises(fdyno.DatabaseLockedError, match=f"is open in process {os.getpid()} "):
+            fdyno.connect(directory)
+    fdyno.connect(directory).close()
+
+
+def test_another_process_is_refused_and_told_who_has_it(directory):
+    program = f"import fdyno; fdyno.connect({f'file:{directory}'!r})"
+    with fdyno.connect(directory):
+        refused = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+        assert refused.returncode != 0
+        assert f"DatabaseLockedError: {directory} is open in process {os.getpid()} " in refused.stderr
+    assert subprocess.run([sys.executable, "-c", program]).returncode == 0
+
+
+def test_a_database_that_nothing_refers_to_is_closed(directory):
+    db = fdyno.connect(directory)
+    del db
+    fdyno.connect(directory).close()
+
+
+def test_a_closed_database_refuses_attached_clients_and_leaves_the_network_alone(client, directory, network):
+    db = fdyno.connect(directory)
+    db.attach(client)
+    create_table(client)
+    db.close()
+    db.close()
+    with pytest.raises(client.exceptions.InternalServerError, match="the database is closed"):
+        put(client, 1)
+    assert network == []
+
+
+def test_closing_ends_activations(directory):
+    db = fdyno.connect(directory)
+    db.activate()
+    db.activate()
+    db.close()
+    assert fdyno.current() is None
+
+
+def test_it_does_not_fork(directory):
+    with fdyno.connect(directory) as db:
+        with pytest.raises(NotImplementedError, match="fork of a database on disk"):
+            db.fork()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this platform")
+def test_a_forked_child_is_refused_and_harms_nothing(client, directory):
+    with fdyno.connect(directory) as db, db.activate():
+        create_table(client)
+        put(client, 1)
+
+        def child():
+            with pytest.raises(client.exceptions.InternalServerError, match="before this process was forked"):
+                put(client, 2)
+            with pytest.raises(fdyno.DatabaseLockedError):
+                fdyno.connect(directory)
+            db.close()
+
+        in_child(child)
+        put(client, 3)
+        assert client.scan(TableName="orders")["Count"] == 2
+    fdyno.connect(directory).close()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this platform")
+def test_a_child_that_outlives_its_parents_use_does_not_keep_the_directory(directory):
+    db = fdyno.connect(directory)
+    read, write = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        os.close(write)
+        os.read(read, 1)
+        os._exit(0)
+    try:
+        os.close(read)
+        db.close()
+        fdyno.connect(directory).close()
+    finally:
+        os.close(write)
+        os.waitpid(pid, 0)
+
+
+def test_damage_is_an_error_that_names_the_file(client, directory):
+    with fdyno.connect(directory) as db, db.activate():
+        create_table(client)
+        for number in range(5):
+            put(client, number)
+    [segment] = (directory / "log").iterdir()
+    content = bytearray(segment.read_bytes())
+    content[len(content) // 2] ^= 1
+    segment.write_bytes(content)
+    with pytest.raises(fdyno.DatabaseDamagedError, match=segment.name):
+        fdyno.connect(directory)
+
+
+def test_a_directory_of_something_else_is_left_alone(tmp_path):
+    (tmp_path / "letter.txt").write_text("dear")
+    with pytest.raises(fdyno.DatabaseError, match="holds no fdyno database"):
+        fdyno.connect(tmp_path)
+    assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["letter.txt"]
+
+
+def test_a_directory_that_cannot_be_made_is_an_error(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(fdyno.DatabaseError, match="cannot create"):
+        fdyno.connect(tmp_path / "file" / "data")
+
+
+@pytest.mark.parametrize(
+    ("url", "options", "message"),
+    [
+        ("file:", {}, "names no directory"),
+        ("memory:", {"durability": "fsync"}, "has no durability"),
+        ("file:x", {"durability": "sometimes"}, "'buffered' or 'fsync'"),
+    ],
+)
+def test_urls_that_say_nothing_useful_are_errors(url, options, message):
+    with pytest.raises(ValueError, match=message):
+        fdyno.connect(url, **options)
+
+
+def test_the_fsync_database_serves_asyncio_and_threads(client, directory):
+    import asyncio
+
+    async def puts(db):
+        calls = [
+            db.execute_async("dynamodb", "PutItem", {"TableName": "orders", "Item": {"pk": {"S": str(number)}}})
+            for number in range(50)
+        ]
+        await asyncio.gather(*calls)
+
+    with fdyno.connect(directory, durability="fsync") as db, db.activate():
+        create_table(db.client("dynamodb", region_name="us-east-1"))
+        asyncio.run(puts(db))
+        assert db.client("dynamodb", region_name="us-east-1").scan(TableName="orders")["Count"] == 50
