@@ -38,6 +38,7 @@ test-all: $(VENV)/.built ## the whole product of routes and seeds; before an iss
 	$(MAKE) lint
 	FDYNO_SEEDS=1000 $(CARGO) test --locked
 	$(BIN)/python -m pytest tests/python --routes=all
+	$(BIN)/python -m pytest tests/python --database=file:
 	$(MAKE) test-hooks
 	$(BIN)/python tests/python/run_botocore_versions.py --full
 	$(MAKE) test-wheel
@@ -57,6 +58,7 @@ cross-check: ## whether the crate compiles for macOS on arm64 and for Windows
 
 bench: $(VENV)/.built ## speed, as ratios within one run
 	$(CARGO) bench --locked --bench ratios
+	$(CARGO) bench --locked --bench disk
 	$(BIN)/python benches/boto3_paths.py
 
 compatibility: ## write docs/compatibility.md anew from the table of operations
