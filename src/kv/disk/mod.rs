@@ -13,6 +13,7 @@ mod committer;
 mod directory;
 mod frame;
 mod log;
+mod manifest;
 #[cfg(test)]
 mod tests;
 mod tree;
@@ -139,6 +140,7 @@ impl Disk {
     /// written; `Io`.
     pub(super) fn open(path: &Path, options: DiskOptions, clock: Clock) -> Result<Self> {
         let directory = Directory::acquire(path)?;
+        manifest::check(&directory.tree())?;
         let tree = Tree::open(&directory.tree(), options.cache_bytes)?;
         let applied = tree.progress()?;
         let mut progress = applied;
@@ -173,7 +175,11 @@ impl Disk {
             disk.0.start("fdyno-commit", Shared::commit_all)?;
         }
         let shared = &disk.0.shared;
-        shared.desk.order(recovered.earlier);
+        if !recovered.earlier.is_empty() {
+            // All that was replayed: only when it is flushed may the segments go.
+            shared.tree.set_aside();
+            shared.desk.order(recovered.earlier);
+        }
         shared.set_aside_if_large(&mut shared.bench());
         Ok(disk)
     }
