@@ -109,17 +109,21 @@ impl Shared {
     /// Makes rounds until nobody waits. Another thread's rounds may take along what this one queued.
     pub(super) fn make_rounds(&self) {
         let mut bench = self.bench();
-        loop {
-            let requests: VecDeque<Request> = {
-                let mut queue = self.queue();
-                let count = queue.len().min(MOST_COMMITS);
-                queue.drain(..count).collect()
-            };
-            if requests.is_empty() {
-                return;
-            }
-            self.make_round(&mut bench, requests);
+        while self.make_next_round(&mut bench) > 0 {}
+    }
+
+    /// Makes one round of those who wait; how many that were.
+    pub(super) fn make_next_round(&self, bench: &mut Bench) -> usize {
+        let requests: VecDeque<Request> = {
+            let mut queue = self.queue();
+            let count = queue.len().min(MOST_COMMITS);
+            queue.drain(..count).collect()
+        };
+        let count = requests.len();
+        if count > 0 {
+            self.make_round(bench, requests);
         }
+        count
     }
 
     fn make_round(&self, bench: &mut Bench, mut requests: VecDeque<Request>) {

@@ -77,8 +77,13 @@ fn stored_key(key: &[u8]) -> Vec<u8> {
 impl Tree {
     pub(super) fn open(path: &Path, cache_bytes: u64) -> Result<Self> {
         let (sequence, visible) = (SequenceNumberCounter::default(), SequenceNumberCounter::default());
-        let config =
-            Config::new(path, sequence.clone(), visible).use_cache(Arc::new(Cache::with_capacity_bytes(cache_bytes)));
+        // Whole indexes and filters in memory, a few bytes a pair: then a get reads one block at most.
+        let config = Config::new(path, sequence.clone(), visible)
+            .use_cache(Arc::new(Cache::with_capacity_bytes(cache_bytes)))
+            .index_block_partitioning_policy(PinningPolicy::all(false))
+            .filter_block_partitioning_policy(PinningPolicy::all(false))
+            .index_block_pinning_policy(PinningPolicy::all(true))
+            .filter_block_pinning_policy(PinningPolicy::all(true));
         let tree = config.open().map_err(|error| told(path, &error))?;
         // Numbers go on behind the largest that is stored.
         if let Some(highest) = tree.get_highest_seqno() {
