@@ -92,7 +92,10 @@ fn reads(database: &Database, items: u64) -> Outcome<(f64, f64)> {
     }
     for _ in 0..RANGES {
         let read = RangeRead::new(key(random.u64(0..items)), [0xFF]).limited(100).snapshot();
-        ranges.push(time(|| Ok(drop(wait(database.begin().range(&read))?)))?);
+        ranges.push(time(|| {
+            wait(database.begin().range(&read))?;
+            Ok(())
+        })?);
     }
     Ok((median(gets), median(ranges)))
 }
@@ -150,7 +153,10 @@ fn main() -> Outcome<()> {
     report(&format!("disk: resident memory with {items} pairs"), resident as f64 / 1e6, "MB", "bounded");
     drop(database);
     report("disk: bytes on disk / raw bytes", size(large.path())? as f64 / (items + PUTS) as f64 / 232.0, "x", "");
-    let opening = time(|| Ok(drop(open(large.path(), Durability::Buffered)?)))?;
+    let opening = time(|| {
+        open(large.path(), Durability::Buffered)?;
+        Ok(())
+    })?;
     report(&format!("disk: opening with {items} pairs"), opening.as_secs_f64() * 1e3, "ms", "");
 
     let (one, many) = (synced_commits(1)?, synced_commits(16)?);
