@@ -60,6 +60,7 @@ bench: $(VENV)/.built ## speed, as ratios within one run
 	$(CARGO) bench --locked --bench ratios
 	$(CARGO) bench --locked --bench disk
 	$(BIN)/python benches/boto3_paths.py
+	$(BIN)/python benches/disk_paths.py
 
 compatibility: ## write docs/compatibility.md anew from the table of operations
 	FDYNO_WRITE_DOCS=1 $(CARGO) test --locked --lib the_committed_page
