@@ -11,6 +11,7 @@ use super::stream::{close_stream, open_stream};
 use super::sweep::Swept;
 use super::{BillingMode, Index, IndexStatus, Realm, Store, Table, TableChange, Transaction};
 use crate::error::Error;
+use crate::keyspace::JobId;
 use crate::kv::Isolation;
 
 /// The indexes that applying changes added and removed.
@@ -18,6 +19,14 @@ use crate::kv::Isolation;
 pub(super) struct Changed {
     added: Vec<u32>,
     removed: Vec<u32>,
+}
+
+/// What the first transaction of a change did.
+pub(super) struct Begun {
+    pub(super) table: Table,
+    changed: Changed,
+    /// New indexes are still to be filled.
+    pub(super) job: Option<JobId>,
 }
 
 impl Store {
@@ -28,29 +37,7 @@ impl Store {
     ///
     /// Errors: `ResourceNotFound`; `Validation` and `ResourceInUse` from a change that does not fit the table.
     pub async fn change_table(&self, realm: &Realm, name: &str, changes: &[TableChange]) -> Result<Arc<Table>, Error> {
-        let (created, others): (Vec<_>, Vec<_>) =
-            changes.iter().partition(|change| matches!(change, TableChange::CreateIndex(_)));
-        let others_later: Vec<TableChange> = others.iter().map(|change| (*change).clone()).collect();
-        let at_once = if created.is_empty() { others } else { created };
-        let (table, changed, job) = self
-            .transact(|transaction| {
-                let (at_once, others_later) = (&at_once, &others_later);
-                async move {
-                    let table = read_table(self.keyspace(), transaction.kv(), realm, name, Isolation::Serializable);
-                    let mut table = table.await?.ok_or_else(no_such_table)?;
-                    let mut changed = Changed::default();
-                    self.apply(&transaction, &mut table, at_once, &mut changed).await?;
-                    table.version += 1;
-                    write_table(self.keyspace(), transaction.kv(), &table)?;
-                    let job = match changed.added.as_slice() {
-                        [] => None,
-                        added => Some(transaction.leave_to_fill(&table, added, others_later)?),
-                    };
-                    Ok((table, changed, job))
-                }
-            })
-            .await?;
-        self.0.schemas.forget(realm, name);
+        let Begun { table, changed, job } = self.begin_change(realm, name, changes).await?;
         let table = match job {
             None => table,
             Some(job) => match self.fill_indexes(job, &table).await {
@@ -65,6 +52,39 @@ impl Store {
             self.begin_sweeping(table.id, Swept::Index(index)).await;
         }
         Ok(Arc::new(table))
+    }
+
+    /// Applies all changes, or, if some of them add indexes, those, and leaves the others to the job that fills these.
+    pub(super) async fn begin_change(
+        &self,
+        realm: &Realm,
+        name: &str,
+        changes: &[TableChange],
+    ) -> Result<Begun, Error> {
+        let is_new_index = |change: &&TableChange| matches!(change, TableChange::CreateIndex(_));
+        let (created, others): (Vec<_>, Vec<_>) = changes.iter().partition(is_new_index);
+        let later: Vec<TableChange> = others.iter().map(|change| (*change).clone()).collect();
+        let at_once = if created.is_empty() { others } else { created };
+        let begun = self
+            .transact(|transaction| {
+                let (at_once, later) = (&at_once, &later);
+                async move {
+                    let table = read_table(self.keyspace(), transaction.kv(), realm, name, Isolation::Serializable);
+                    let mut table = table.await?.ok_or_else(no_such_table)?;
+                    let mut changed = Changed::default();
+                    self.apply(&transaction, &mut table, at_once, &mut changed).await?;
+                    table.version += 1;
+                    write_table(self.keyspace(), transaction.kv(), &table)?;
+                    let job = match changed.added.as_slice() {
+                        [] => None,
+                        added => Some(transaction.leave_to_fill(&table, added, later)?),
+                    };
+                    Ok(Begun { table, changed, job })
+                }
+            })
+            .await?;
+        self.0.schemas.forget(realm, name);
+        Ok(begun)
     }
 
     /// Changes a definition, which the caller writes.

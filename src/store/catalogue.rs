@@ -54,7 +54,14 @@ impl Store {
     ///
     /// Errors: `ResourceNotFound`.
     pub async fn delete_table(&self, realm: &Realm, name: &str) -> Result<Arc<Table>, Error> {
-        let (deleted, swept) = self
+        let (deleted, swept) = self.unlink_table(realm, name).await?;
+        self.begin_sweeping(deleted.id, swept).await;
+        Ok(Arc::new(deleted))
+    }
+
+    /// The one transaction that deletes a table; what is left to sweep.
+    pub(super) async fn unlink_table(&self, realm: &Realm, name: &str) -> Result<(Table, Swept), Error> {
+        let unlinked = self
             .transact(|transaction| async move {
                 let keyspace = self.keyspace();
                 let table = read_table(keyspace, transaction.kv(), realm, name, Isolation::Serializable).await?;
@@ -79,8 +86,7 @@ impl Store {
             })
             .await?;
         self.0.schemas.forget(realm, name);
-        self.begin_sweeping(deleted.id, swept).await;
-        Ok(Arc::new(deleted))
+        Ok(unlinked)
     }
 
     /// Up to `limit` names after `after`, in UTF-8 order, and whether there are more.

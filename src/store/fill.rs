@@ -131,7 +131,7 @@ impl Store {
     }
 
     /// One bounded step.
-    async fn fill_step(&self, transaction: &Transaction, id: JobId) -> Result<Filling, Error> {
+    pub(super) async fn fill_step(&self, transaction: &Transaction, id: JobId) -> Result<Filling, Error> {
         let key = self.keyspace().job(id);
         let Some(value) = transaction.kv().get(&key, Isolation::Serializable).await? else {
             return Ok(Filling::Done(None));

@@ -239,3 +239,6 @@ fn commit_id(keyspace: &Keyspace, clock: &Clock) -> Vec<u8> {
 fn corrupt(what: &str) -> Error {
     Error::Storage(kv::Error::Corrupt(what.to_owned()))
 }
+
+#[cfg(test)]
+mod tests;
