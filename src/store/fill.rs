@@ -45,7 +45,7 @@ struct Job {
 pub(super) enum Filling {
     More,
     /// All of it is done, with the definition this made, or as it was found.
-    Done(Option<Table>),
+    Done(Option<Box<Table>>),
 }
 
 impl Transaction {
@@ -84,7 +84,7 @@ impl Store {
                 Filling::More => {}
                 Filling::Done(Some(table)) => {
                     self.0.schemas.forget(realm, name);
-                    return Ok(table);
+                    return Ok(*table);
                 }
                 // Another worker was faster, or the table has been deleted.
                 Filling::Done(None) => {
@@ -145,7 +145,10 @@ impl Store {
             return Ok(Filling::Done(None));
         };
         let Some(index_id) = job.indexes.get(job.at) else {
-            return self.finish_filling(transaction, &key, table, &job).await.map(|table| Filling::Done(Some(table)));
+            return self
+                .finish_filling(transaction, &key, table, &job)
+                .await
+                .map(|table| Filling::Done(Some(Box::new(table))));
         };
         let next = match table.indexes.iter().find(|index| index.id == *index_id) {
             None => None,

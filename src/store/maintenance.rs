@@ -100,8 +100,8 @@ impl Store {
     }
 
     async fn trim_streams(&self) -> Result<(), Error> {
-        let horizon = self.snapshot(|transaction| async move { Ok(self.times(&transaction).await?) }).await?;
-        let horizon = self.horizon(&horizon).await?;
+        let times = self.snapshot(|transaction| async move { self.times(&transaction).await }).await?;
+        let horizon = self.horizon(&times).await?;
         let mut by_table: BTreeMap<u64, Vec<Stream>> = BTreeMap::new();
         for stream in self.all_streams().await? {
             by_table.entry(stream.table_id).or_default().push(stream);
