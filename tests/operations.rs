@@ -2,8 +2,12 @@
 
 mod common;
 
-use common::{Outcome, World, world};
+use common::{Outcome, START, World, now, world};
+use fdyno::clock::Clock;
 use fdyno::error::Error;
+use fdyno::kv::Database;
+use fdyno::kv::faults::{Kind, Plan};
+use fdyno::store::{Realm, Store};
 use serde_json::{Value, json};
 
 /// `orders`: pk S, sk N; `by-day`: a local index on day S; `by-owner`: a global index on owner S with what it projects.
@@ -388,6 +392,67 @@ fn a_batch_of_the_largest_items_is_written_and_read_back_in_two_answers() -> Out
     assert_eq!((got, left), (40, 10));
     let second = world.call("BatchGetItem", &json!({"RequestItems": first["UnprocessedKeys"]}))?;
     assert_eq!(second["Responses"]["orders"].as_array().map(Vec::len), Some(10));
+    Ok(())
+}
+
+#[test]
+fn a_batch_that_fails_after_a_part_of_it_was_written_hands_back_the_rest_and_nothing_else() -> Outcome {
+    let (mut refused, mut whole, mut partial) = (0, 0, 0);
+    for seed in 0..24 {
+        let plan = Plan::none().with_seed(seed).with(Kind::CommitFailed, 0.4);
+        let database = Database::faults(Clock::deterministic(START, seed), plan);
+        let faults = database.injected_faults().cloned().ok_or("no faults")?;
+        faults.pause();
+        let realm = Realm { account: "000000000000".into(), region: "eu-west-1".into() };
+        let world = World { store: now(Store::open(database, Vec::new()))?, realm };
+        world.call(
+            "CreateTable",
+            &json!({
+                "TableName": "large", "BillingMode": "PAY_PER_REQUEST",
+                "AttributeDefinitions": [{"AttributeName": "id", "AttributeType": "N"}],
+                "KeySchema": [{"AttributeName": "id", "KeyType": "HASH"}]
+            }),
+        )?;
+        let number = |number: usize| json!({"id": {"N": number.to_string()}});
+        world.call("PutItem", &json!({"TableName": "large", "Item": number(24)}))?;
+        let item = |id: usize| json!({"id": {"N": id.to_string()}, "data": {"S": "x".repeat(400 * 1024 - 40)}});
+        // Only the first transaction has room for most of them.
+        let mut writes: Vec<Value> = (0..24).map(|id| json!({"PutRequest": {"Item": item(id)}})).collect();
+        writes.push(json!({"DeleteRequest": {"Key": number(24)}}));
+        let name = "arn:aws:dynamodb:eu-west-1:000000000000:table/large";
+        let request = json!({"RequestItems": {name: writes}, "ReturnConsumedCapacity": "TOTAL"});
+        faults.resume();
+        let outcome = world.call("BatchWriteItem", &request);
+        faults.pause();
+        let stored = || -> Result<usize, Error> {
+            let mut count = 0;
+            for id in 0..24 {
+                let answer = world.call("GetItem", &json!({"TableName": "large", "Key": number(id)}))?;
+                count += usize::from(answer.get("Item").is_some());
+            }
+            Ok(count)
+        };
+        let Ok(answer) = outcome else {
+            assert_eq!(stored()?, 0, "an error says that nothing was written");
+            refused += 1;
+            continue;
+        };
+        let left = &answer["UnprocessedItems"];
+        if *left == json!({}) {
+            whole += 1;
+        } else {
+            partial += 1;
+            let rest = left[name].as_array().ok_or("under the name that was given")?;
+            assert_eq!(stored()?, 25 - rest.len());
+            assert_eq!(rest[..], writes[25 - rest.len()..]);
+            assert_eq!(answer["ConsumedCapacity"][0]["CapacityUnits"], json!((25 - rest.len()) as f64 * 400.0));
+            assert_eq!(world.call("BatchWriteItem", &json!({"RequestItems": left}))?["UnprocessedItems"], json!({}));
+        }
+        assert_eq!(stored()?, 24);
+        let gone = world.call("GetItem", &json!({"TableName": "large", "Key": number(24)}))?;
+        assert_eq!(gone.get("Item"), None);
+    }
+    assert!(refused > 0 && whole > 0 && partial > 0, "{refused} refused, {whole} whole, {partial} partial");
     Ok(())
 }
 

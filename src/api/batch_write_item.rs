@@ -1,7 +1,7 @@
 //! BatchWriteItem: up to 25 puts and deletes of any tables, in the order of the request.
 //!
 //! DynamoDB promises each write alone, not the batch. Here the batch is written in as few transactions as the key-value
-//! layer's size limit allows, nearly always one.
+//! layer's size limit allows, nearly always one. If storage fails after some of them, what is left is unprocessed.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -63,12 +63,27 @@ pub struct DeleteRequest {
 #[derive(Debug, Default, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct Output {
-    /// Always empty: what was accepted is written.
-    pub unprocessed_items: BTreeMap<String, ()>,
+    /// What storage failed to write after it had written other parts: by the tables' names as they were given.
+    pub unprocessed_items: BTreeMap<String, Vec<Unprocessed>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub item_collection_metrics: Option<BTreeMap<String, Vec<ItemCollectionMetrics>>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub consumed_capacity: Option<Vec<ConsumedCapacity>>,
+}
+
+/// A write that is still to be done: itself a valid request.
+#[derive(Debug, Serialize)]
+pub enum Unprocessed {
+    #[serde(rename = "PutRequest")]
+    Put {
+        #[serde(rename = "Item")]
+        item: Item,
+    },
+    #[serde(rename = "DeleteRequest")]
+    Delete {
+        #[serde(rename = "Key")]
+        key: Item,
+    },
 }
 
 /// One write, ready to be done.
@@ -80,18 +95,41 @@ struct Planned<'a> {
     item: Option<&'a Item>,
 }
 
+impl Planned<'_> {
+    fn unprocessed(&self) -> Unprocessed {
+        match self.item {
+            Some(item) => Unprocessed::Put { item: item.clone() },
+            None => Unprocessed::Delete { key: self.key.to_item(&self.table.key) },
+        }
+    }
+}
+
 pub async fn run(store: &Store, realm: &Realm, input: &Input) -> Result<Output, Error> {
     let requests = check(input)?;
     let mut planned = plan(store, realm, requests).await?;
     let mut capacity = PerTable::default();
     let mut metrics = MetricsPerTable::default();
+    let mut unprocessed_items: BTreeMap<String, Vec<Unprocessed>> = BTreeMap::new();
     let mut written = 0;
     while let Some(chunk) = chunks(planned.get(written..).unwrap_or_default()).first().copied() {
-        let consumed = match write_chunk(store, chunk).await {
+        let mut outcome = write_chunk(store, chunk).await;
+        if written > 0 && matches!(outcome, Err(Error::SchemaChanged)) {
             // Dispatch would write the earlier chunks again: only what is left is planned anew.
-            Err(Error::SchemaChanged) if written > 0 => {
-                planned = plan(store, realm, requests).await?;
-                continue;
+            match plan(store, realm, requests).await {
+                Ok(again) => {
+                    planned = again;
+                    continue;
+                }
+                Err(error) => outcome = Err(error),
+            }
+        }
+        let consumed = match outcome {
+            // An error would say that nothing was written.
+            Err(Error::Storage(_)) if written > 0 => {
+                for planned in planned.get(written..).unwrap_or_default() {
+                    unprocessed_items.entry(planned.given_name.to_owned()).or_default().push(planned.unprocessed());
+                }
+                break;
             }
             consumed => consumed?,
         };
@@ -102,7 +140,7 @@ pub async fn run(store: &Store, realm: &Realm, input: &Input) -> Result<Output, 
         written += chunk.len();
     }
     Ok(Output {
-        unprocessed_items: BTreeMap::new(),
+        unprocessed_items,
         item_collection_metrics: metrics.report(input.return_item_collection_metrics.as_deref()),
         consumed_capacity: capacity.report(Detail::of(input.return_consumed_capacity.as_deref()), None),
     })

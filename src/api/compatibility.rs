@@ -36,10 +36,23 @@ const DIFFERENCES: &[(&str, &str)] = &[
         "Consumed capacity is reported by DynamoDB's rules and never throttled. Provisioned throughput is kept and shown. \
          Attributes that a local index does not hold are fetched without being charged.",
     ),
-    ("Batches", "`BatchWriteItem` leaves nothing unprocessed. `BatchGetItem` does when its answer reaches 16 MB."),
+    (
+        "Batches",
+        "`BatchWriteItem` leaves items unprocessed only if storage fails after a part of the batch was written; if it fails \
+         before, the call fails and nothing is written. `BatchGetItem` leaves keys unprocessed when its answer reaches \
+         16 MB.",
+    ),
     (
         "Transactions",
         "What one request writes in one transaction (items, index entries, change records, and what was read for them) is bounded by 10,000,000 bytes, as on FoundationDB. A TransactWriteItems within DynamoDB's own limits fits unless its items carry many indexes with keys of maximal length; then it gets a ValidationException and nothing is written.",
+    ),
+    (
+        "What a cluster cannot take",
+        "Of the requests that DynamoDB takes, a FoundationDB cluster cannot take one: a `TransactWriteItems` whose one \
+         transaction would exceed 10,000,000 bytes (see Transactions). It gets a ValidationException, on every engine alike, \
+         before anything is written. Everything larger is done in steps: a `BatchWriteItem` is split between items, the \
+         filling of new indexes (`UpdateTable`) and the return of a deleted table's space (`DeleteTable`) go on in whichever \
+         process is left if one ends.",
     ),
     (
         "Statistics",

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use futures_util::future::try_join_all;
+use futures_util::try_join;
 use serde::{Deserialize, Serialize};
 
 use super::capacity::{Consumed, ConsumedCapacity, Detail, Direction, PerTable, read_units};
@@ -16,7 +17,7 @@ use super::transact_write_plan::{Planned, plan};
 use super::wire::Attributes;
 use crate::error::{CancellationReason, Error};
 use crate::item::Item;
-use crate::store::{Actor, ClientToken, Realm, Store, Transaction};
+use crate::store::{Actor, ClientToken, Realm, Row, Store, Transaction};
 
 pub const PARAMETERS: &[Parameter] =
     &[done("TransactItems"), done("ClientRequestToken"), done("ReturnConsumedCapacity"), COLLECTION_METRICS];
@@ -116,10 +117,18 @@ pub async fn run(store: &Store, realm: &Realm, input: &Input) -> Result<Output, 
     let (planned, token) = (planned.as_slice(), token.as_ref());
     let outcome = store
         .transact(move |transaction| async move {
-            if let Some((token, digest)) = token
-                && let Some(stored) = transaction.client_token(realm, token).await?
-            {
-                // No row is read, so nothing else would notice a table that is gone.
+            // Asked for together; a repetition reads its rows for nothing, but those are rare.
+            let stored = async {
+                match token {
+                    Some((token, _)) => transaction.client_token(realm, token).await,
+                    None => Ok(None),
+                }
+            };
+            let keys = planned.iter().filter_map(|planned| Some((planned, planned.key.as_ref().ok()?)));
+            let rows = keys.map(|(planned, key)| transaction.row(&planned.table, key));
+            let (stored, rows) = try_join!(stored, try_join_all(rows))?;
+            if let (Some((_, digest)), Some(stored)) = (token, stored) {
+                // A table of which no row was read may be gone.
                 for planned in planned {
                     transaction.fence(&planned.table).await?;
                 }
@@ -129,7 +138,10 @@ pub async fn run(store: &Store, realm: &Realm, input: &Input) -> Result<Output, 
                     Err(Error::IdempotentParameterMismatch)
                 };
             }
-            write_all(&transaction, planned, store, realm, token).await
+            for planned in planned {
+                planned.key.as_ref().map_err(Clone::clone)?;
+            }
+            write_all(&transaction, planned, rows, store, realm, token)
         })
         .await?;
     let mut metrics = MetricsPerTable::default();
@@ -144,20 +156,15 @@ pub async fn run(store: &Store, realm: &Realm, input: &Input) -> Result<Output, 
     })
 }
 
-/// One attempt: reads every row, decides on each, and writes all if none fails.
-async fn write_all(
+/// One attempt: decides on each row, and writes all if none fails.
+fn write_all(
     transaction: &Transaction,
     planned: &[Planned<'_>],
+    rows: Vec<Row>,
     store: &Store,
     realm: &Realm,
     token: Option<&(&str, [u8; 32])>,
 ) -> Result<Outcome, Error> {
-    let mut keys = Vec::with_capacity(planned.len());
-    for planned in planned {
-        keys.push((planned, planned.key.as_ref().map_err(Clone::clone)?));
-    }
-    let rows = try_join_all(keys.iter().map(|(planned, key)| transaction.row(&planned.table, key))).await?;
-
     let decisions: Vec<_> = planned.iter().zip(&rows).map(|(planned, row)| planned.decide(row.item())).collect();
     cancelled(decisions.iter().map(|decision| decision.as_ref().err().cloned().unwrap_or_else(no_reason)).collect())?;
 

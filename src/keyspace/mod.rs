@@ -14,6 +14,9 @@
 //! <prefix> 05 <account> <region> <stream> <name>               checkpoints
 //! <prefix> 06 <name>                                           leases
 //! <prefix> 07 <table id u64>                                   trim marks
+//! <prefix> 08 <incarnation u16> <versionstamp 10>              samples of the time      (background.rs)
+//! <prefix> 09 <table id u64> <kind u8> <index id u32>          jobs
+//! <prefix> 0a <minute u64> <account> <region> <token>          when tokens may go
 //! <prefix> 10 <table id u64> m <which>                         metadata                 (table.rs)
 //!                            n <index id u32> <which>          counters
 //!                            i <hash u64> <partition> [<sort>] items
@@ -23,8 +26,10 @@
 //! ```
 //!
 //! Integers are big-endian. How components look is in [`tuple`], how values look in [`codec`], [`stored`] and [`record`].
-//! Deleting a table clears `m` to `x`, one range; `c` and `v` outlive it until its stream's records are trimmed.
+//! Deleting a table clears `m` at once and sweeps `i` to `x` in steps; `c` and `v` outlive it until its stream's records
+//! are trimmed.
 
+mod background;
 mod bytes;
 mod catalogue;
 mod chunk;
@@ -39,6 +44,7 @@ pub mod stream;
 mod table;
 pub mod tuple;
 
+pub use background::{JobId, JobKind, PreviousSample, SampleValue};
 pub use catalogue::{Checkpoint, CommitId, Realm, StreamName, TableName};
 pub use chunk::{chunks, is_inline, reassemble};
 pub use codec::{ItemReader, RawValue, decode_item, encode_item};
@@ -119,6 +125,9 @@ enum Family {
     Checkpoints = 0x05,
     Leases = 0x06,
     TrimMarks = 0x07,
+    Samples = 0x08,
+    Jobs = 0x09,
+    TokenExpiries = 0x0a,
     Table = 0x10,
 }
 

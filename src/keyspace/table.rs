@@ -118,12 +118,28 @@ impl TableSpace {
         KeyRange::prefix(self.prefix.clone())
     }
 
-    /// What goes when a table is deleted and its stream lives on: all but change records and the blobs they point to.
-    pub fn without_stream(&self) -> [KeyRange; 4] {
-        [METADATA, COUNTERS, ITEMS, INDEXES].map(|family| KeyRange::prefix(self.family(family, 0)))
+    /// What is swept of a deleted table while its stream lives on: all but change records and the blobs they point to, and
+    /// the metadata, which goes at once. In the order of the keys.
+    pub fn without_stream(&self) -> [KeyRange; 3] {
+        [ITEMS, COUNTERS, INDEXES].map(|family| KeyRange::prefix(self.family(family, 0)))
+    }
+
+    /// A key of this table without what all of them begin with: how a job remembers where it was.
+    pub fn relative<'a>(&self, key: &'a [u8]) -> kv::Result<&'a [u8]> {
+        key.strip_prefix(self.prefix.as_slice()).ok_or_else(|| corrupt("key outside its table"))
+    }
+
+    /// Inverse of [`TableSpace::relative`].
+    pub fn absolute(&self, relative: &[u8]) -> Vec<u8> {
+        [&self.prefix, relative].concat()
     }
 
     // Metadata and counters.
+
+    /// Both keys of the metadata.
+    pub fn metadata(&self) -> KeyRange {
+        KeyRange::prefix(self.family(METADATA, 0))
+    }
 
     /// Read with conflict by every write: it changes whenever the definition does.
     pub fn metadata_version(&self) -> Vec<u8> {

@@ -44,7 +44,8 @@ impl Database {
 
     /// An empty database in memory that fails as `plan` says.
     pub fn faults(clock: Clock, plan: faults::Plan) -> Self {
-        Self::on(Engine::Faults(Faults::new(Memory::new(clock), plan)))
+        let memory = if plan.has_opaque_versions() { Memory::with_opaque_versions(clock) } else { Memory::new(clock) };
+        Self::on(Engine::Faults(Faults::new(memory, plan)))
     }
 
     fn on(engine: Engine) -> Self {
@@ -72,6 +73,31 @@ impl Database {
             Engine::Disk(_) => return Err(Error::Unsupported("a fork of a database on disk")),
             Engine::Faults(faults) => Engine::Faults(faults.fork(clock)),
         }))
+    }
+
+    /// Whether commit versions tell the time: if not, [`Database::version_at`] and [`Database::time_of`] cannot answer,
+    /// and whoever needs times keeps a map from versions to them.
+    pub const fn versions_tell_time(&self) -> bool {
+        match &self.engine {
+            Engine::Memory(_) | Engine::Disk(_) => true,
+            Engine::Faults(faults) => !faults.has_opaque_versions(),
+        }
+    }
+
+    /// Whether several processes may have this database open, so that work nobody asked for needs a lease.
+    pub const fn is_shared(&self) -> bool {
+        match &self.engine {
+            Engine::Memory(_) | Engine::Disk(_) => false,
+            Engine::Faults(faults) => faults.has_opaque_versions(),
+        }
+    }
+
+    /// Whether clearing a range costs the same however much it holds. Where it does not, large ranges are cleared in
+    /// bounded steps.
+    pub const fn clears_ranges_at_once(&self) -> bool {
+        match &self.engine {
+            Engine::Memory(_) | Engine::Disk(_) | Engine::Faults(_) => false,
+        }
     }
 
     /// Whether a commit may leave its outcome unknown, so that writers need commit ids.
@@ -124,7 +150,8 @@ impl Database {
         }
     }
 
-    /// The smallest version that a commit at `time` or later may have: from here on lie its stamps.
+    /// The smallest version that a commit at `time` or later may have: from here on lie its stamps. Only where versions
+    /// tell the time.
     #[expect(clippy::unused_async, reason = "a cluster looks this up")]
     pub async fn version_at(&self, time: Timestamp) -> Result<Version> {
         match &self.engine {
@@ -132,7 +159,7 @@ impl Database {
         }
     }
 
-    /// The time of the commit that got `version`.
+    /// The time of the commit that got `version`. Only where versions tell the time.
     pub const fn time_of(&self, version: Version) -> Timestamp {
         match &self.engine {
             Engine::Memory(_) | Engine::Disk(_) | Engine::Faults(_) => version.time(),

@@ -77,12 +77,13 @@ pub struct Plan {
     rates: [f64; KINDS],
     /// How likely each operation lets one held commit land.
     landing: f64,
+    opaque_versions: bool,
 }
 
 impl Plan {
     /// No faults.
     pub const fn none() -> Self {
-        Self { seed: 0, rates: [0.0; KINDS], landing: 0.25 }
+        Self { seed: 0, rates: [0.0; KINDS], landing: 0.25, opaque_versions: false }
     }
 
     /// Some of every kind: about a fifth of all commits and two in a hundred reads.
@@ -108,6 +109,18 @@ impl Plan {
         self
     }
 
+    /// The same plan with commit versions that do not tell the time, as a cluster's: about a million a second, more or
+    /// fewer, and now and then a leap as after a recovery.
+    #[must_use]
+    pub const fn with_opaque_versions(mut self) -> Self {
+        self.opaque_versions = true;
+        self
+    }
+
+    pub(super) const fn has_opaque_versions(&self) -> bool {
+        self.opaque_versions
+    }
+
     fn rate(&self, kind: Kind) -> f64 {
         self.rates.get(kind as usize).copied().unwrap_or(0.0)
     }
@@ -115,7 +128,7 @@ impl Plan {
 
 /// A database with faults, and its controls. Clones are the same database.
 #[derive(Clone, Debug)]
-pub struct Faults(Arc<Shared>);
+pub struct Faults(Arc<Shared>, bool);
 
 #[derive(Debug)]
 struct Shared {
@@ -135,7 +148,13 @@ struct State {
 impl Faults {
     pub(super) fn new(memory: Memory, plan: Plan) -> Self {
         let state = Lock::new(State { random: fastrand::Rng::with_seed(plan.seed), held: Vec::new() });
-        Self(Arc::new(Shared { memory, plan, paused: AtomicBool::new(false), fired: Default::default(), state }))
+        let opaque = plan.opaque_versions;
+        let shared = Shared { memory, plan, paused: AtomicBool::new(false), fired: Default::default(), state };
+        Self(Arc::new(shared), opaque)
+    }
+
+    pub(super) const fn has_opaque_versions(&self) -> bool {
+        self.1
     }
 
     pub(super) fn memory(&self) -> &Memory {

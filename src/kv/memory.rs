@@ -41,6 +41,8 @@ pub(super) struct Shared {
     state: Lock<State>,
     clock: Clock,
     machine: MachineTime,
+    /// Versions rise as a cluster's do, whatever the time: for tests.
+    opaque: bool,
 }
 
 #[derive(Debug)]
@@ -48,17 +50,24 @@ struct State {
     map: Map,
     /// The last commit's version.
     version: Version,
+    /// When the last commit got its version, where versions do not tell it.
+    ordered_millis: i64,
     log: Log,
 }
 
 impl Memory {
     pub(super) fn new(clock: Clock) -> Self {
-        Self::with(Map::new(), Version::MIN, clock)
+        Self::with(Map::new(), Version::MIN, clock, false)
     }
 
-    fn with(map: Map, version: Version, clock: Clock) -> Self {
-        let state = Lock::new(State { map, version, log: Log::new(version) });
-        Self(Arc::new(Shared { state, clock, machine: MachineTime::new() }))
+    pub(super) fn with_opaque_versions(clock: Clock) -> Self {
+        Self::with(Map::new(), Version::MIN, clock, true)
+    }
+
+    fn with(map: Map, version: Version, clock: Clock, opaque: bool) -> Self {
+        let ordered_millis = clock.now().millis();
+        let state = Lock::new(State { map, version, ordered_millis, log: Log::new(version) });
+        Self(Arc::new(Shared { state, clock, machine: MachineTime::new(), opaque }))
     }
 
     pub(super) fn begin(&self) -> Transaction {
@@ -71,7 +80,7 @@ impl Memory {
             let state = self.0.state.lock();
             (state.map.clone(), state.version)
         };
-        Self::with(map, version, clock)
+        Self::with(map, version, clock, self.0.opaque)
     }
 
     pub(super) fn clock(&self) -> &Clock {
@@ -118,6 +127,17 @@ impl Shared {
 }
 
 impl State {
+    /// About a thousand versions a millisecond and some for the commit itself, seldom a hundred seconds' worth at once.
+    fn next_opaque_version(&mut self, clock: &Clock) -> Version {
+        let now = clock.now().millis();
+        let passed = u64::try_from(now.saturating_sub(self.ordered_millis)).unwrap_or_default();
+        self.ordered_millis = now;
+        let mut random = fastrand::Rng::with_seed(self.version.0);
+        let leap = if random.u8(..) == 0 { 100_000_000 } else { 0 };
+        let step = passed.saturating_mul(random.u64(900..1_100)) + random.u64(1..20_000) + leap;
+        Version(self.version.0.saturating_add(step))
+    }
+
     fn publish(&mut self, version: Version, changes: Changes, now: u64) -> Garbage {
         let watched = self.log.is_watched(now);
         let mut keys = Vec::with_capacity(if watched { changes.writes.len() } else { 0 });
@@ -216,7 +236,11 @@ impl Transaction {
             Some(reader) if checked => shared.lock_unless_conflict(reader, &mut reads)?,
             _ => shared.state.lock(),
         };
-        let version = state.version.following(&shared.clock)?;
+        let version = if shared.opaque {
+            state.next_opaque_version(&shared.clock)
+        } else {
+            state.version.following(&shared.clock)?
+        };
         let left = reader.and_then(|mut reader| reader.take_ticket()).map(|ticket| state.log.release(ticket));
         let stamp = Versionstamp::new(version, 0);
         let pruned = state.publish(version, buffer.into_changes(stamp), shared.machine.millis());

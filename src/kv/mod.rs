@@ -21,6 +21,8 @@ mod memory;
 mod merge;
 mod ranges;
 mod retry;
+#[cfg(test)]
+pub(crate) mod rounds;
 mod transaction;
 mod version;
 mod work;

@@ -1,9 +1,9 @@
 //! The retry loop: runs a body in transactions until its outcome is known, and answers with the attempt that committed.
 //!
-//! On an engine whose commits may end unknown, each attempt that writes carries its own commit id: it reads the id with
-//! conflict and writes it as committed. After an unknown outcome a fence transaction looks the id up: if
+//! On an engine whose commits may end unknown, each attempt that writes carries its own commit id: it conflicts
+//! with writers of the id and writes it as committed. After an unknown outcome a fence transaction looks the id up: if
 //! it is there, the attempt committed and its answer stands; if not, the fence writes the id itself, and since the
-//! attempt has read the id as absent, it can never land any more. Only then does the body run again.
+//! attempt conflicts with that, it can never land any more. Only then does the body run again.
 //!
 //! Invariants: no answer is returned of an attempt that did not commit, no body runs again while an earlier attempt may still
 //! land. It must not know what bodies do, nor where commit ids lie.
@@ -163,8 +163,10 @@ impl Database {
 }
 
 async fn commit_with_id(transaction: &Transaction, id: &[u8]) -> Result<Option<Versionstamp>> {
-    // Fresh by contract, so its value is of no interest: but the read puts it among what must not have changed.
-    transaction.get(id, Isolation::Serializable).await?;
+    // Fresh by contract, so its value is of no interest, only that nothing writes it between the snapshot and the commit.
+    // A body that has read anything has its snapshot, so this waits for nothing.
+    transaction.read_version().await?;
+    transaction.add_read_conflict_key(id)?;
     let mut value = vec![COMMITTED];
     value.extend_from_slice(Versionstamp::MIN.as_bytes());
     transaction.set_versionstamped_value(id, value, 1)?;

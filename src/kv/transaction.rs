@@ -50,6 +50,8 @@ impl Transaction {
         let work = &self.0.work;
         work.round_trips.add(1);
         work.keys_read.add(1);
+        #[cfg(test)]
+        super::rounds::wait().await;
         let value = dispatch!(self.get(key, isolation))?;
         if let Some(value) = &value {
             work.bytes_read.add(key.len() + value.len());
@@ -62,6 +64,8 @@ impl Transaction {
     pub async fn range(&self, read: &RangeRead) -> Result<Page> {
         let work = &self.0.work;
         work.round_trips.add(1);
+        #[cfg(test)]
+        super::rounds::wait().await;
         let page = dispatch!(self.range(read))?;
         work.pairs_read.add(page.pairs.len());
         work.bytes_read.add(page.pairs.iter().map(|pair| pair.key.len() + pair.value.len()).sum());
@@ -136,6 +140,8 @@ impl Transaction {
     /// # Errors
     /// `Conflict` and `TooOld` were not committed, `MaybeCommitted` and `MaybeCommitsLater` may have been.
     pub async fn commit(&self) -> Result<Option<Versionstamp>> {
+        #[cfg(test)]
+        super::rounds::wait().await;
         let outcome = match &self.0.engine {
             EngineTransaction::Memory(transaction) => transaction.commit(),
             EngineTransaction::Disk(transaction) => transaction.commit().await,

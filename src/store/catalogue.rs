@@ -2,8 +2,12 @@
 
 use std::sync::Arc;
 
+use futures_util::future::try_join_all;
+use futures_util::try_join;
+
 use super::schema::{count_change, no_such_table, read_table, write_table};
 use super::stream::{close_stream, open_stream};
+use super::sweep::Swept;
 use super::table::Realm;
 use super::{Index, IndexStatus, Statistics, Store, Table, TableDefinition};
 use crate::error::Error;
@@ -45,34 +49,44 @@ impl Store {
         Ok(Arc::new(created))
     }
 
-    /// Deletes a table and its items at once. Its stream is closed and stays readable for 24 hours.
+    /// Deletes a table and its items: gone at once, their space returned in steps. Its stream is closed and stays
+    /// readable for 24 hours.
     ///
     /// Errors: `ResourceNotFound`.
     pub async fn delete_table(&self, realm: &Realm, name: &str) -> Result<Arc<Table>, Error> {
-        let deleted = self
+        let (deleted, swept) = self.unlink_table(realm, name).await?;
+        self.begin_sweeping(deleted.id, swept).await;
+        Ok(Arc::new(deleted))
+    }
+
+    /// The one transaction that deletes a table; what is left to sweep.
+    pub(super) async fn unlink_table(&self, realm: &Realm, name: &str) -> Result<(Table, Swept), Error> {
+        let unlinked = self
             .transact(|transaction| async move {
                 let keyspace = self.keyspace();
                 let table = read_table(keyspace, transaction.kv(), realm, name, Isolation::Serializable).await?;
                 let mut table = table.ok_or_else(no_such_table)?;
                 let description = table.clone();
                 transaction.kv().clear(&keyspace.table_id(realm.names(), name))?;
-                let ever_streamed = table.latest_stream_label.is_some();
+                // Records outlive their table, and point to blobs: both go when the last stream has expired.
+                let swept = match table.latest_stream_label {
+                    Some(_) => Swept::WithoutStream,
+                    None => Swept::Everything,
+                };
                 if table.stream.is_some() {
                     close_stream(&transaction, &mut table).await?;
                 }
-                // Records outlive their table, and point to blobs: both go when the last stream has expired.
-                let space = table.space(self);
-                let all = [space.everything()];
-                let without_stream = space.without_stream();
-                for range in if ever_streamed { &without_stream[..] } else { &all } {
+                // Without its version no writer that began earlier can commit. One job takes the place of all others.
+                for range in [table.space(self).metadata(), keyspace.jobs_of_table(TableId(table.id))] {
                     transaction.kv().clear_range(&range.begin, &range.end)?;
                 }
+                transaction.leave_to_sweep(table.id, swept)?;
                 count_change(keyspace, transaction.kv())?;
-                Ok(description)
+                Ok((description, swept))
             })
             .await?;
         self.0.schemas.forget(realm, name);
-        Ok(Arc::new(deleted))
+        Ok(unlinked)
     }
 
     /// Up to `limit` names after `after`, in UTF-8 order, and whether there are more.
@@ -106,22 +120,19 @@ impl Store {
             let count = |counted: IndexId| {
                 let (transaction, space) = (&transaction, &space);
                 async move {
-                    let mut values = [0_i64; 2];
-                    for (value, counter) in values.iter_mut().zip([Counter::Items, Counter::Bytes]) {
-                        if let Some(bytes) =
-                            transaction.get(&space.counter(counted, counter), Isolation::Snapshot).await?
-                        {
-                            *value = keyspace::decode_counter(&bytes)?;
-                        }
-                    }
-                    Ok::<_, Error>(Statistics { items: values[0], bytes: values[1] })
+                    let read = |counter| async move {
+                        let value = transaction.get(&space.counter(counted, counter), Isolation::Snapshot).await?;
+                        Ok::<_, Error>(value.map_or(Ok(0), |value| keyspace::decode_counter(&value))?)
+                    };
+                    let (items, bytes) = try_join!(read(Counter::Items), read(Counter::Bytes))?;
+                    Ok::<_, Error>(Statistics { items, bytes })
                 }
             };
-            let whole = count(IndexId::TABLE).await?;
-            let mut indexes = Vec::with_capacity(table.indexes.len());
-            for index in &table.indexes {
-                indexes.push((index.id, count(IndexId(index.id)).await?));
-            }
+            let of_index = |index: &Index| {
+                let (id, counts) = (index.id, count(IndexId(index.id)));
+                async move { Ok::<_, Error>((id, counts.await?)) }
+            };
+            let (whole, indexes) = try_join!(count(IndexId::TABLE), try_join_all(table.indexes.iter().map(of_index)))?;
             Ok((whole, indexes))
         })
         .await

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::blob::Loaded;
 use super::{IndexStatus, Key, Statistics, Store, Table};
 use crate::error::Error;
-use crate::keyspace::{self, Counter, IndexId, KeyRange, Record, Stored, TableSpace};
+use crate::keyspace::{self, Counter, IndexId, KeyRange, Keyspace, Record, Stored, TableId, TableSpace};
 use crate::kv::{self, Isolation, KeyValue, RangeRead};
 
 impl Store {
@@ -21,7 +21,7 @@ impl Store {
             let space = table.space(self);
             let mut findings = Vec::new();
             let rows = self.check_rows(&transaction, table, &space, &mut findings).await?;
-            check_indexes(&transaction, table, &space, &rows, &mut findings).await?;
+            check_indexes(self.keyspace(), &transaction, table, &space, &rows, &mut findings).await?;
             check_counts(&transaction, &space, &rows, &mut findings).await?;
             check_blobs(&transaction, &space, &rows, &mut findings).await?;
             Ok(findings)
@@ -83,18 +83,23 @@ impl Derived {
 }
 
 async fn check_indexes(
+    keyspace: &Keyspace,
     transaction: &kv::Transaction,
     table: &Table,
     space: &TableSpace,
     rows: &Derived,
     findings: &mut Vec<String>,
 ) -> Result<(), Error> {
-    let building: Vec<u32> =
+    let mut unsettled: Vec<u32> =
         table.indexes.iter().filter(|index| index.status == IndexStatus::Creating).map(|index| index.id).collect();
+    let jobs = keyspace.jobs_of_table(TableId(table.id));
+    for pair in all(transaction, jobs).await? {
+        unsettled.push(keyspace.parse_job(&pair.key)?.index);
+    }
     let mut stored = BTreeSet::new();
     for pair in all(transaction, space.indexes()).await? {
         let (index, _) = space.parse_index_entry(&pair.key)?;
-        if !building.contains(&index.0) {
+        if !unsettled.contains(&index.0) {
             stored.insert(pair.key.to_vec());
         }
     }

@@ -1,17 +1,21 @@
 //! What falls due as time passes: records past their 24 hours, streams, tokens and commit ids that have expired.
 //!
-//! Readers judge by the clock, so nothing they see depends on when this runs: it only returns space. It runs from
-//! the calls that find that a minute of database time has passed, in bounded transactions, so no thread is needed.
+//! And the jobs that somebody began and did not finish. Readers judge by the clock, so nothing they see depends on when
+//! this runs: it only returns space. It runs from the calls that find that a minute of database time has passed, in
+//! bounded transactions, each under the lease where processes share the database, so no thread is needed.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 
+use futures_util::future::try_join_all;
+
 use super::blob::free;
+use super::sweep::Swept;
 use super::token::{self, ClientToken};
-use super::{RECORD_RETENTION_MILLIS, Realm, Store, Stream};
+use super::{RECORD_RETENTION_MILLIS, Realm, Store, Stream, Transaction};
 use crate::clock::Timestamp;
 use crate::error::Error;
-use crate::keyspace::{self, ChangeKind, Position, Record, TableId};
+use crate::keyspace::{self, ChangeKind, JobId, JobKind, Position, Record, TableId};
 use crate::kv::{Isolation, RangeRead};
 
 /// How often maintenance falls due, in database time.
@@ -20,6 +24,12 @@ const INTERVAL_MILLIS: i64 = 60_000;
 const STEP: usize = 1_000;
 /// Bytes one maintenance transaction reads.
 const STEP_BYTES: usize = 2_000_000;
+/// Tokens one maintenance transaction looks at.
+const TOKENS_OF_STEP: usize = 200;
+/// Steps of one job that one caller does.
+const STEPS_OF_JOB: usize = 32;
+/// How long samples of the time are kept: longer than anything that asks for them.
+const SAMPLE_RETENTION_MILLIS: i64 = RECORD_RETENTION_MILLIS + 60 * 60 * 1000;
 /// How long the ids of commits with an unknown outcome are kept.
 const COMMIT_ID_RETENTION_MILLIS: i64 = 60 * 60 * 1000;
 
@@ -38,22 +48,60 @@ impl Store {
             return Ok(());
         }
         let done = self.maintain_now().await;
-        if done.is_err() {
+        if !matches!(done, Ok(true)) {
             // Due again at the next call, not a minute later.
             self.0.maintained_millis.store(last, Ordering::Relaxed);
         }
-        done
+        done.map(|_| ())
     }
 
-    async fn maintain_now(&self) -> Result<(), Error> {
+    /// Whether all that was due is done.
+    async fn maintain_now(&self) -> Result<bool, Error> {
+        // Another process's business.
+        if self.database().is_shared() && self.step(|_| async { Ok(()) }).await?.is_none() {
+            return Ok(true);
+        }
         self.trim_streams().await?;
         self.drop_expired_tokens().await?;
-        self.drop_commit_ids().await
+        self.drop_commit_ids().await?;
+        self.drop_samples(self.clock().now().plus_millis(-SAMPLE_RETENTION_MILLIS)).await?;
+        self.go_on_with_jobs().await
+    }
+
+    /// Some steps of the jobs that are left; whether there are none any more.
+    async fn go_on_with_jobs(&self) -> Result<bool, Error> {
+        let jobs = self
+            .snapshot(|transaction| async move {
+                let range = self.keyspace().all_jobs();
+                let page = transaction.range(&RangeRead::new(range.begin, range.end).snapshot().limited(STEP)).await?;
+                Ok::<_, Error>(page.pairs)
+            })
+            .await?;
+        let mut all_done = true;
+        for pair in jobs {
+            let job = self.keyspace().parse_job(&pair.key)?;
+            let more = match job.kind {
+                JobKind::Fill => self.resume_filling(job, STEPS_OF_JOB).await?,
+                JobKind::Sweep => self.go_on_sweeping(job).await?,
+            };
+            all_done &= !more;
+        }
+        Ok(all_done)
+    }
+
+    async fn go_on_sweeping(&self, job: JobId) -> Result<bool, Error> {
+        for _ in 0..STEPS_OF_JOB {
+            let step = self.step(|transaction| async move { self.sweep_step(&transaction, job).await }).await?;
+            if step != Some(true) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     async fn trim_streams(&self) -> Result<(), Error> {
-        let oldest = self.clock().now().plus_millis(-RECORD_RETENTION_MILLIS);
-        let horizon = self.position_of(self.database().version_at(oldest).await?);
+        let times = self.snapshot(|transaction| async move { self.times(&transaction).await }).await?;
+        let horizon = self.horizon(&times).await?;
         let mut by_table: BTreeMap<u64, Vec<Stream>> = BTreeMap::new();
         for stream in self.all_streams().await? {
             by_table.entry(stream.table_id).or_default().push(stream);
@@ -61,9 +109,8 @@ impl Store {
         for (table_id, streams) in by_table {
             let mut more = true;
             while more {
-                more = self
-                    .run(|transaction| async move { self.trim_step(&transaction, table_id, horizon).await })
-                    .await?;
+                let step = |transaction| async move { self.trim_step(&transaction, table_id, horizon).await };
+                more = self.step(step).await? == Some(true);
             }
             let (gone, left): (Vec<_>, Vec<_>) =
                 streams.into_iter().partition(|stream| self.is_gone(stream, horizon.version()));
@@ -96,12 +143,7 @@ impl Store {
     }
 
     /// Removes some records before `horizon`, and the blobs they own. Whether there may be more.
-    async fn trim_step(
-        &self,
-        transaction: &super::Transaction,
-        table_id: u64,
-        horizon: Position,
-    ) -> Result<bool, Error> {
+    async fn trim_step(&self, transaction: &Transaction, table_id: u64, horizon: Position) -> Result<bool, Error> {
         let space = self.keyspace().table(TableId(table_id));
         let range = space.records(Position::default(), Some(horizon));
         let read = RangeRead::new(range.begin.clone(), range.end).limited(STEP).byte_limited(STEP_BYTES);
@@ -126,7 +168,7 @@ impl Store {
 
     /// Removes expired streams; with the last one of a deleted table, all that was kept for it.
     async fn drop_streams(&self, table_id: u64, gone: &[Stream], none_left: bool) -> Result<(), Error> {
-        self.run(|transaction| async move {
+        let step = |transaction: Transaction| async move {
             let space = self.keyspace().table(TableId(table_id));
             let table = transaction.kv().get(&space.metadata_version(), Isolation::Serializable).await?;
             // A table that is still there keeps its last one, which readers no longer see: the releases it writes from now on
@@ -136,50 +178,55 @@ impl Store {
                 transaction.kv().clear(&self.stream_key(&stream.realm, &stream.table_name, &stream.label))?;
             }
             if table.is_none() && none_left {
-                let range = space.everything();
-                transaction.kv().clear_range(&range.begin, &range.end)?;
+                transaction.leave_to_sweep(table_id, Swept::Everything)?;
                 transaction.kv().clear(&self.keyspace().trim_mark(TableId(table_id)))?;
             }
             Ok(())
-        })
-        .await
+        };
+        self.step(step).await?;
+        Ok(())
     }
 
     async fn drop_expired_tokens(&self) -> Result<(), Error> {
         let now = self.clock().now();
-        let mut next = Some(self.keyspace().all_tokens().begin);
-        while let Some(begin) = next {
-            next = self
-                .run(|transaction| {
-                    let begin = begin.clone();
-                    async move {
-                        let read = RangeRead::new(begin, self.keyspace().all_tokens().end).limited(STEP);
-                        let page = transaction.kv().range(&read).await?;
-                        for pair in &page.pairs {
-                            let stored: ClientToken = keyspace::decode_versioned_json(token::FORMAT, &pair.value)?;
-                            if stored.is_expired(now) {
-                                transaction.kv().clear(&pair.key)?;
-                            }
-                        }
-                        Ok(page.pairs.last().filter(|_| page.more).map(|pair| keyspace::successor(&pair.key)))
+        let step = |transaction: Transaction| async move {
+            let range = self.keyspace().token_expiries_before(minute(now));
+            let read = RangeRead::new(range.begin.clone(), range.end).limited(TOKENS_OF_STEP);
+            let page = transaction.kv().range(&read).await?;
+            let Some(last) = page.pairs.last() else { return Ok(false) };
+            let expired = page.pairs.iter().map(|pair| {
+                let transaction = &transaction;
+                async move {
+                    let key = self.keyspace().token_of_expiry(&pair.key)?;
+                    let Some(value) = transaction.kv().get(&key, Isolation::Serializable).await? else { return Ok(()) };
+                    // It may have been used again since, which has left another note.
+                    let stored: ClientToken = keyspace::decode_versioned_json(token::FORMAT, &value)?;
+                    if stored.is_expired(now) {
+                        transaction.kv().clear(&key)?;
                     }
-                })
-                .await?;
-        }
+                    Ok::<_, Error>(())
+                }
+            });
+            try_join_all(expired).await?;
+            transaction.kv().clear_range(&range.begin, &keyspace::successor(&last.key))?;
+            Ok(page.more)
+        };
+        while self.step(step).await? == Some(true) {}
         Ok(())
     }
 
     async fn drop_commit_ids(&self) -> Result<(), Error> {
         let before = self.clock().now().plus_millis(-COMMIT_ID_RETENTION_MILLIS);
-        self.run(|transaction| async move {
-            let range = self.keyspace().commit_ids_below(commit_bucket(before));
+        let step = |transaction: Transaction| async move {
+            let range = self.keyspace().commit_ids_below(minute(before));
             Ok(transaction.kv().clear_range(&range.begin, &range.end)?)
-        })
-        .await
+        };
+        self.step(step).await?;
+        Ok(())
     }
 }
 
-/// Commit ids are kept by the minute in which they were made.
-pub(super) fn commit_bucket(time: Timestamp) -> u64 {
+/// The minute of a time: commit ids and the expiry of tokens are kept by it.
+pub(super) fn minute(time: Timestamp) -> u64 {
     u64::try_from(time.millis() / 60_000).unwrap_or_default()
 }

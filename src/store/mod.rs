@@ -8,12 +8,16 @@ mod alter;
 mod blob;
 mod catalogue;
 mod check;
+mod fill;
 mod index;
+mod lease;
 mod maintenance;
 pub mod read;
 mod schema;
 pub mod stream;
+mod sweep;
 pub mod table;
+mod timeline;
 mod token;
 pub mod write;
 
@@ -42,6 +46,9 @@ pub const RECORD_RETENTION_MILLIS: i64 = 24 * 60 * 60 * 1000;
 /// How long an idempotency token holds: 10 minutes.
 pub const TOKEN_WINDOW_MILLIS: i64 = 10 * 60 * 1000;
 
+/// Reads that wait together, where a request needs many.
+const READS_AT_ONCE: usize = 30;
+
 /// The format of keys and values this version writes; an unknown one is refused when a database is opened.
 const FORMAT_VERSION: u32 = 1;
 
@@ -60,6 +67,9 @@ struct Inner {
     /// Rises when a database is copied to an engine whose versions start anew.
     incarnation: u16,
     schemas: schema::Cache,
+    timeline: timeline::Timeline,
+    /// What this handle holds leases as: random, of no other handle or process.
+    worker: [u8; 16],
     /// When maintenance last ran, in database time.
     maintained_millis: AtomicI64,
 }
@@ -75,7 +85,9 @@ impl Store {
                 |transaction| open_or_initialise(&keyspace, transaction, fresh_id),
             )
             .await?;
-        Ok(Self::assemble(database, keyspace, id, incarnation, schema::Cache::default()))
+        let store = Self::assemble(database, keyspace, id, incarnation, schema::Cache::default());
+        store.keep_time().await?;
+        Ok(store)
     }
 
     fn assemble(
@@ -87,7 +99,19 @@ impl Store {
     ) -> Self {
         let maintained_millis = AtomicI64::new(database.clock().now().millis());
         let event_salt = Lock::new((fork::generation(), id));
-        Self(Arc::new(Inner { event_salt, database, keyspace, id, incarnation, schemas, maintained_millis }))
+        let worker = database.clock().random_u128().to_be_bytes();
+        let timeline = timeline::Timeline::default();
+        Self(Arc::new(Inner {
+            database,
+            keyspace,
+            id,
+            event_salt,
+            incarnation,
+            schemas,
+            timeline,
+            worker,
+            maintained_millis,
+        }))
     }
 
     /// A copy-on-write twin with a clock and a database id of its own, in constant time (embedded engines only).
@@ -157,6 +181,7 @@ impl Store {
         Fut: Future<Output = Result<T, Error>> + Send,
         T: Send,
     {
+        self.keep_time().await?;
         self.0
             .database
             .run(
@@ -208,10 +233,12 @@ async fn open_or_initialise(
 }
 
 fn commit_id(keyspace: &Keyspace, clock: &Clock) -> Vec<u8> {
-    keyspace
-        .commit_id(CommitId { bucket: maintenance::commit_bucket(clock.now()), id: clock.random_u128().to_be_bytes() })
+    keyspace.commit_id(CommitId { bucket: maintenance::minute(clock.now()), id: clock.random_u128().to_be_bytes() })
 }
 
 fn corrupt(what: &str) -> Error {
     Error::Storage(kv::Error::Corrupt(what.to_owned()))
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,12 +5,15 @@
 
 use std::sync::Arc;
 
+use futures_util::future::try_join_all;
+use futures_util::try_join;
+
 use super::blob::Loaded;
 use super::table::{key_value, key_values};
-use super::{Index, Key, Store, Table, corrupt};
+use super::{Index, Key, READS_AT_ONCE, Store, Table, corrupt};
 use crate::error::Error;
 use crate::item::{AttributeValue, Item};
-use crate::keyspace::{IndexId, IndexKey, KeyRange, SortCondition, TableSpace};
+use crate::keyspace::{IndexId, IndexKey, KeyRange, SortCondition, Stored, TableSpace};
 use crate::kv::{self, Isolation, KeyValue, RangeRead};
 
 /// A page's most bytes of evaluated items.
@@ -125,19 +128,21 @@ impl Store {
     /// Errors: `SchemaChanged`, for dispatch to run the operation again.
     pub async fn get(&self, keys: &[(Arc<Table>, Key)]) -> Result<Vec<Option<Item>>, Error> {
         self.snapshot(|transaction| async move {
-            let mut items = Vec::with_capacity(keys.len());
-            let mut fenced: Option<u64> = None;
-            for (table, key) in keys {
-                if fenced != Some(table.id) {
-                    self.fence(&transaction, table, Isolation::Snapshot).await?;
-                    fenced = Some(table.id);
+            let transaction = &transaction;
+            let mut fenced: Vec<&Table> = Vec::new();
+            for (table, _) in keys {
+                if fenced.iter().all(|other| other.id != table.id) {
+                    fenced.push(table);
                 }
-                let space = table.space(self);
-                items.push(match transaction.get(&space.item(key.primary()?), Isolation::Snapshot).await? {
-                    None => None,
-                    Some(value) => Some(Loaded::read(&transaction, &space, value, Isolation::Snapshot).await?.item),
-                });
             }
+            let fences = fenced.iter().map(|table| self.fence(transaction, table, Isolation::Snapshot));
+            let rows = keys.iter().map(|(table, key)| async move {
+                let space = table.space(self);
+                let value = transaction.get(&space.item(key.primary()?), Isolation::Snapshot).await?;
+                let Some(value) = value else { return Ok(None) };
+                Ok::<_, Error>(Some(Loaded::read(transaction, &space, value, Isolation::Snapshot).await?.item))
+            });
+            let (_, items) = try_join!(try_join_all(fences), try_join_all(rows))?;
             Ok(items)
         })
         .await
@@ -192,9 +197,12 @@ impl Store {
             let mut page = Page::default();
             let mut range = walk.range.clone();
             let mut step = FIRST_STEP;
-            self.fence(&transaction, walk.table, Isolation::Snapshot).await?;
+            let mut is_fenced = false;
             loop {
                 if range.is_empty() {
+                    if !is_fenced {
+                        self.fence(&transaction, walk.table, Isolation::Snapshot).await?;
+                    }
                     page.last = None;
                     return Ok(page);
                 }
@@ -205,21 +213,15 @@ impl Store {
                     byte_limit: walk.index.is_none().then_some(PAGE_BYTES - page.scanned_bytes),
                     ..RangeRead::new(range.begin.clone(), range.end.clone()).snapshot()
                 };
-                let pairs = transaction.range(&read).await?;
-                for pair in &pairs.pairs {
-                    let stored = self.resolve(&transaction, walk, pair).await?;
-                    let size = walk.size(&stored);
-                    if page.scanned_count > 0 && page.scanned_bytes + size > PAGE_BYTES {
-                        return Ok(page);
-                    }
-                    page.scanned_count += 1;
-                    page.scanned_bytes += size;
-                    page.last = Some(walk.table.start_key(walk.index, &stored.item));
-                    let item = walk.show(stored.item);
-                    if keep(&item)? {
-                        page.items.push(item);
-                    }
-                    if walk.limit == Some(page.scanned_count) || page.scanned_bytes >= PAGE_BYTES {
+                let pairs = if is_fenced {
+                    transaction.range(&read).await?
+                } else {
+                    let fence = self.fence(&transaction, walk.table, Isolation::Snapshot);
+                    try_join!(fence, async { Ok(transaction.range(&read).await?) })?.1
+                };
+                is_fenced = true;
+                for group in pairs.pairs.chunks(READS_AT_ONCE) {
+                    if self.take(&transaction, walk, keep, group, &mut page).await? {
                         return Ok(page);
                     }
                 }
@@ -234,18 +236,62 @@ impl Store {
         .await
     }
 
-    /// The item of a row, or of an index entry.
-    async fn resolve(&self, transaction: &kv::Transaction, walk: &Walk<'_>, pair: &KeyValue) -> Result<Loaded, Error> {
-        let value = match walk.index {
-            None => pair.value.clone(),
-            Some(_) => {
-                let (_, entry) = walk.space.parse_index_entry(&pair.key)?;
-                let value = transaction.get(&walk.space.item(entry.base.as_key()?), Isolation::Snapshot).await?;
-                value.ok_or_else(|| corrupt("an index entry without its row"))?
+    /// Evaluates some items, whose rows and blobs are read together; whether the page is full.
+    async fn take(
+        &self,
+        transaction: &kv::Transaction,
+        walk: &Walk<'_>,
+        keep: Filter<'_>,
+        pairs: &[KeyValue],
+        page: &mut Page,
+    ) -> Result<bool, Error> {
+        let rows = try_join_all(pairs.iter().map(|pair| row(transaction, walk, pair))).await?;
+        let mut rows = rows.as_slice();
+        while !rows.is_empty() {
+            let (now, later) = rows.split_at(fitting(rows, PAGE_BYTES - page.scanned_bytes)?);
+            rows = later;
+            let load = |row: &kv::Bytes| Loaded::read(transaction, walk.space, row.clone(), Isolation::Snapshot);
+            for stored in try_join_all(now.iter().map(load)).await? {
+                let size = walk.size(&stored);
+                if page.scanned_count > 0 && page.scanned_bytes + size > PAGE_BYTES {
+                    return Ok(true);
+                }
+                page.scanned_count += 1;
+                page.scanned_bytes += size;
+                page.last = Some(walk.table.start_key(walk.index, &stored.item));
+                let item = walk.show(stored.item);
+                if keep(&item)? {
+                    page.items.push(item);
+                }
+                if walk.limit == Some(page.scanned_count) || page.scanned_bytes >= PAGE_BYTES {
+                    return Ok(true);
+                }
             }
-        };
-        Loaded::read(transaction, walk.space, value, Isolation::Snapshot).await
+        }
+        Ok(false)
     }
+}
+
+/// The row a pair is, or, in an index, stands for.
+async fn row(transaction: &kv::Transaction, walk: &Walk<'_>, pair: &KeyValue) -> Result<kv::Bytes, Error> {
+    if walk.index.is_none() {
+        return Ok(pair.value.clone());
+    }
+    let (_, entry) = walk.space.parse_index_entry(&pair.key)?;
+    let value = transaction.get(&walk.space.item(entry.base.as_key()?), Isolation::Snapshot).await?;
+    value.ok_or_else(|| corrupt("an index entry without its row"))
+}
+
+/// How many of these rows are worth reading whole at once: those that fit, and the one that tells that no more do.
+fn fitting(rows: &[kv::Bytes], bytes: usize) -> Result<usize, Error> {
+    let mut total = 0;
+    for (at, row) in rows.iter().enumerate() {
+        total += Stored::decode(row)?.size();
+        if total > bytes {
+            return Ok(at + 1);
+        }
+    }
+    Ok(rows.len())
 }
 
 impl Walk<'_> {

@@ -7,6 +7,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use futures_util::try_join;
+
 use super::{Realm, Store, Table, corrupt};
 use crate::error::Error;
 use crate::fork::Lock;
@@ -75,8 +77,8 @@ impl Store {
         }
         let (table, changes) = self
             .snapshot(|transaction| async move {
-                let table = read_table(self.keyspace(), &transaction, realm, name, Isolation::Snapshot).await?;
-                Ok::<_, Error>((table, self.changes_of_definitions(&transaction).await?))
+                let table = read_table(self.keyspace(), &transaction, realm, name, Isolation::Snapshot);
+                try_join!(table, self.changes_of_definitions(&transaction))
             })
             .await?;
         let table = Arc::new(table.ok_or_else(no_such_table)?);

@@ -4,11 +4,15 @@
 //! shard. It outlives its closing, and its table, by 24 hours. Records older than that are gone for readers at once,
 //! whenever they are physically removed; a reader is told so only if records it had not read were really there.
 
+use futures_util::future::try_join_all;
+use futures_util::try_join;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
 
 use super::blob::read_item;
+use super::timeline::Times;
 use super::{
-    KeySchema, RECORD_RETENTION_MILLIS, Realm, Store, StreamViewType, Table, TableStream, Transaction, corrupt,
+    KeySchema, READS_AT_ONCE, RECORD_RETENTION_MILLIS, Realm, Store, StreamViewType, Table, TableStream, Transaction,
+    corrupt,
 };
 use crate::clock::Timestamp;
 use crate::error::Error;
@@ -170,10 +174,10 @@ impl Store {
         self.position(Versionstamp::first_of(version), 0)
     }
 
-    /// Records before this version are past their 24 hours.
-    async fn horizon(&self) -> Result<Version, Error> {
+    /// Records before this position are past their 24 hours.
+    pub(super) async fn horizon(&self, times: &Times) -> Result<Position, Error> {
         let oldest = self.clock().now().plus_millis(-RECORD_RETENTION_MILLIS);
-        Ok(self.database().version_at(oldest).await?)
+        Ok(self.position_of(times.version_at(oldest).await?))
     }
 
     pub(super) fn decode_stream(
@@ -212,8 +216,8 @@ impl Store {
         limit: usize,
     ) -> Result<(Vec<Stream>, bool), Error> {
         self.maintain().await?;
-        let horizon = self.horizon().await?;
         self.snapshot(|transaction| async move {
+            let horizon = self.horizon(&self.times(&transaction).await?).await?;
             let mut range = match table_name {
                 None => self.keyspace().streams(realm.names(), None),
                 Some(table) => self.keyspace().streams_of_table(realm.names(), table, None),
@@ -228,7 +232,7 @@ impl Store {
                 for pair in &page.pairs {
                     let named = self.keyspace().parse_stream(&pair.key)?;
                     let stream = self.decode_stream(realm, named.table, named.label, &pair.value)?;
-                    if self.is_gone(&stream, horizon) {
+                    if self.is_gone(&stream, horizon.version()) {
                         continue;
                     }
                     if streams.len() == limit {
@@ -251,7 +255,12 @@ impl Store {
     /// Errors: `ResourceNotFound`, also once a closed stream's 24 hours are over.
     pub async fn stream(&self, realm: &Realm, table_name: &str, label: &str) -> Result<Stream, Error> {
         self.maintain().await?;
-        self.snapshot(|transaction| async move { self.read_stream(&transaction, realm, table_name, label).await }).await
+        self.snapshot(|transaction| async move {
+            let read = self.read_stream(&transaction, realm, table_name, label);
+            let (stream, times) = try_join!(read, self.times(&transaction))?;
+            self.unless_gone(stream, self.horizon(&times).await?)
+        })
+        .await
     }
 
     async fn read_stream(
@@ -264,11 +273,11 @@ impl Store {
         let missing = || no_such_stream(&realm.stream_arn(table_name, label));
         let key = self.stream_key(realm, table_name, label);
         let value = transaction.get(&key, Isolation::Snapshot).await?.ok_or_else(missing)?;
-        let stream = self.decode_stream(realm, table_name.to_owned(), label.to_owned(), &value)?;
-        if self.is_gone(&stream, self.horizon().await?) {
-            return Err(missing());
-        }
-        Ok(stream)
+        self.decode_stream(realm, table_name.to_owned(), label.to_owned(), &value)
+    }
+
+    fn unless_gone(&self, stream: Stream, horizon: Position) -> Result<Stream, Error> {
+        if self.is_gone(&stream, horizon.version()) { Err(no_such_stream(&stream.arn())) } else { Ok(stream) }
     }
 
     /// The place where an iterator of this kind starts.
@@ -276,9 +285,9 @@ impl Store {
     /// Errors: `Validation` for a sequence number that is none or lies outside the stream; `TrimmedDataAccess` for one
     /// that was trimmed.
     pub async fn stream_cursor(&self, stream: &Stream, start: &StreamStart) -> Result<Cursor, Error> {
-        let horizon = self.position_of(self.horizon().await?);
         self.snapshot(|transaction| async move {
-            let trimmed = self.trim_mark(&transaction, stream.table_id).await?;
+            let (trimmed, times) = try_join!(self.trim_mark(&transaction, stream.table_id), self.times(&transaction))?;
+            let horizon = self.horizon(&times).await?;
             let first = stream.start.next().max(horizon);
             let first = trimmed.map_or(first, |trimmed| first.max(trimmed.next()));
             let now = self.position_of(transaction.read_version().await?.next());
@@ -286,7 +295,7 @@ impl Store {
                 StreamStart::TrimHorizon => first,
                 StreamStart::Latest => now,
                 StreamStart::AtTimestamp(time) => {
-                    let at = self.position_of(self.database().version_at(*time).await?);
+                    let at = self.position_of(times.version_at(*time).await?);
                     at.max(first).min(now.max(first))
                 }
                 StreamStart::At(number) => self.given_position(stream, number, trimmed, horizon, now)?,
@@ -343,12 +352,15 @@ impl Store {
         max_bytes: usize,
     ) -> Result<RecordPage, Error> {
         self.maintain().await?;
-        let horizon = self.position_of(self.horizon().await?);
         let from = Position::from_bytes(cursor.0);
         let space = &self.keyspace().table(TableId(stream.table_id));
         self.snapshot(|transaction| async move {
-            let stream = self.read_stream(&transaction, &stream.realm, &stream.table_name, &stream.label).await?;
-            if self.trim_mark(&transaction, stream.table_id).await?.is_some_and(|trimmed| from <= trimmed) {
+            let read = self.read_stream(&transaction, &stream.realm, &stream.table_name, &stream.label);
+            let mark = self.trim_mark(&transaction, stream.table_id);
+            let (stream, trimmed, times) = try_join!(read, mark, self.times(&transaction))?;
+            let horizon = self.horizon(&times).await?;
+            let stream = self.unless_gone(stream, horizon)?;
+            if trimmed.is_some_and(|trimmed| from <= trimmed) {
                 return Err(trimmed_access());
             }
             let now = self.position_of(transaction.read_version().await?.next());
@@ -362,7 +374,7 @@ impl Store {
                     .limited(limit - page.records.len())
                     .byte_limited(max_bytes - bytes);
                 let pairs = transaction.range(&read).await?;
-                let mut stopped = false;
+                let (mut stopped, mut told) = (false, Vec::new());
                 for pair in &pairs.pairs {
                     let position = space.parse_record(&pair.key)?;
                     let value = keyspace::Record::decode(&pair.value)?;
@@ -370,14 +382,22 @@ impl Store {
                         if position < horizon {
                             return Err(trimmed_access());
                         }
-                        if !page.records.is_empty() && bytes + value.size > max_bytes {
+                        if page.records.len() + told.len() > 0 && bytes + value.size > max_bytes {
                             stopped = true;
                             break;
                         }
                         bytes += value.size;
-                        page.records.push(self.record(&transaction, space, &stream, position, value).await?);
+                        told.push((position, value));
                     }
                     place = position.next();
+                }
+                while !told.is_empty() {
+                    let later = told.split_off(told.len().min(READS_AT_ONCE));
+                    let (transaction, stream, times) = (&transaction, &stream, &times);
+                    let records = std::mem::replace(&mut told, later).into_iter();
+                    let records = records
+                        .map(|(position, value)| self.record(transaction, space, stream, times, position, value));
+                    page.records.extend(try_join_all(records).await?);
                 }
                 if stopped {
                     break;
@@ -398,9 +418,11 @@ impl Store {
         transaction: &kv::Transaction,
         space: &TableSpace,
         stream: &Stream,
+        times: &Times,
         position: Position,
         value: keyspace::Record<'_>,
     ) -> Result<Record, Error> {
+        let (old, new) = try_join!(image(transaction, space, value.old), image(transaction, space, value.new))?;
         Ok(Record {
             event_id: self.event_id(position),
             kind: match value.kind {
@@ -409,10 +431,10 @@ impl Store {
                 _ => RecordKind::Remove,
             },
             sequence_number: position.to_string(),
-            created: self.database().time_of(position.version()),
+            created: times.time_of(position.version()),
             keys: keyspace::decode_item(value.keys)?,
-            old: image(transaction, space, value.old).await?,
-            new: image(transaction, space, value.new).await?,
+            old,
+            new,
             size_bytes: value.size as u64,
             view: stream.view,
             by_service: value.by_time_to_live,

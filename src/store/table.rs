@@ -281,7 +281,7 @@ pub struct TableDefinition {
 }
 
 /// What a new index is made of.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IndexDefinition {
     pub name: String,
     pub kind: IndexKind,
@@ -291,7 +291,7 @@ pub struct IndexDefinition {
 }
 
 /// One change of a table's definition; `store` applies it in a transaction.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum TableChange {
     EnableStream(StreamViewType),
     DisableStream,

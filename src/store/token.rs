@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::maintenance::minute;
 use super::{Realm, TOKEN_WINDOW_MILLIS, Transaction};
 use crate::clock::Timestamp;
 use crate::error::Error;
@@ -35,7 +36,10 @@ impl Transaction {
     }
 
     pub fn put_client_token(&self, realm: &Realm, token: &str, value: &ClientToken) -> Result<(), Error> {
-        let key = self.store().keyspace().token(realm.names(), token);
-        Ok(self.kv().set(&key, keyspace::encode_versioned_json(FORMAT, value)?)?)
+        let keys = self.store().keyspace();
+        self.kv().set(&keys.token(realm.names(), token), keyspace::encode_versioned_json(FORMAT, value)?)?;
+        // Found by the time it may go, so that nothing has to look through all the others.
+        let expires = Timestamp(value.at_millis).plus_millis(TOKEN_WINDOW_MILLIS);
+        Ok(self.kv().set(&keys.token_expiry(minute(expires), realm.names(), token)?, &[][..])?)
     }
 }

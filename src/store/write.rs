@@ -6,6 +6,7 @@
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use futures_util::future::try_join_all;
 use futures_util::try_join;
 
 use super::blob::{Loaded, free};
@@ -23,7 +24,7 @@ pub struct Transaction(Arc<Attempt>);
 struct Attempt {
     store: Store,
     kv: kv::Transaction,
-    /// Tables whose schema this attempt has checked.
+    /// Tables whose schema this attempt has checked, or is checking.
     fenced: Mutex<Vec<u64>>,
     /// Orders the records within the transaction's one versionstamp.
     next_user_version: AtomicU16,
@@ -91,12 +92,16 @@ impl Transaction {
 
     /// Checks that `table` is current, conflicting with every change of it; once for each table and attempt.
     pub async fn fence(&self, table: &Table) -> Result<(), Error> {
-        if self.fenced().contains(&table.id) {
-            return Ok(());
+        {
+            let mut fenced = self.fenced();
+            if fenced.contains(&table.id) {
+                return Ok(());
+            }
+            // Before the answer is there: of many rows that are read together one asks. If its answer is no, all of this
+            // attempt has failed.
+            fenced.push(table.id);
         }
-        self.store().fence(self.kv(), table, Isolation::Serializable).await?;
-        self.fenced().push(table.id);
-        Ok(())
+        self.store().fence(self.kv(), table, Isolation::Serializable).await
     }
 
     /// Fences the table and reads the row under `key`, together.
@@ -111,15 +116,16 @@ impl Transaction {
             None => None,
             Some(value) => Some(Loaded::read(self.kv(), &space, value, Isolation::Serializable).await?),
         };
-        let mut built = Vec::new();
+        let mut entries = Vec::new();
         if let Some(stored) = &stored {
             for index in table.indexes.iter().filter(|index| index.status == IndexStatus::Creating) {
-                let Some(entry) = entry_key(&space, index, &stored.item, key)? else { continue };
-                if self.kv().get(&entry, Isolation::Serializable).await?.is_some() {
-                    built.push(index.id);
-                }
+                entries.extend(entry_key(&space, index, &stored.item, key)?.map(|entry| (index.id, entry)));
             }
         }
+        let present = entries.iter().map(|(index, entry)| async move {
+            Ok::<_, Error>(self.kv().get(entry, Isolation::Serializable).await?.map(|_| *index))
+        });
+        let built = try_join_all(present).await?.into_iter().flatten().collect();
         Ok(Row { key: key.clone(), row_key, stored, built })
     }
 

@@ -35,11 +35,14 @@ impl Client {
     /// A database whose time stands still and whose faults, if it is to have any, follow from `seed`.
     pub fn new(seed: u64, with_faults: bool) -> Self {
         let clock = Clock::deterministic(Timestamp(START_MILLIS), seed);
+        let opaque = seed % 3 == 1;
         let store = loop {
             let database = if with_faults {
                 // Another seed for each attempt to open, should a fault meet the first.
                 let seed = seed.wrapping_mul(1_000_003) ^ clock.random_u64();
-                Database::faults(clock.clone(), faults::Plan::seeded(seed))
+                let plan = faults::Plan::seeded(seed);
+                // On some, versions do not tell the time, as on a cluster, and background work needs a lease.
+                Database::faults(clock.clone(), if opaque { plan.with_opaque_versions() } else { plan })
             } else {
                 Database::memory(clock.clone())
             };

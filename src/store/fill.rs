@@ -1,0 +1,261 @@
+//! Filling new indexes with the rows that existed before them, as a job that any process can go on with.
+//!
+//! The transaction that adds the indexes leaves the job; each step gives some rows their entries and moves the cursor in
+//! one transaction; the last one makes the indexes active, applies the other changes of the request and ends the job. The
+//! caller does the steps and waits. If its process dies, maintenance finishes the job once the caller has been silent
+//! for a while. Two workers are harmless: their steps conflict over the job. If the changes turn out impossible, the
+//! indexes are taken back.
+
+use super::alter::Changed;
+use super::blob::Loaded;
+use super::schema::{no_such_table, read_table, write_table};
+use super::sweep::Swept;
+use super::{Index, IndexStatus, Key, Realm, Store, Table, TableChange, Transaction};
+use crate::error::Error;
+use crate::keyspace::{self, JobId, JobKind, TableId};
+use crate::kv::{self, Isolation, RangeRead};
+
+const FORMAT: u8 = 1;
+/// Rows one step looks at: well within five seconds and ten megabytes.
+const ROWS: usize = 200;
+/// Bytes of rows one step reads.
+const BYTES: usize = 1_000_000;
+/// Storage faults endured while an index that could not be filled is taken back.
+const ABANDON_ATTEMPTS: usize = 50;
+/// How long a worker may be silent, by the database's clock, before maintenance takes over.
+const SILENCE_MILLIS: i64 = 60_000;
+
+#[derive(serde::Serialize, serde::Deserialize)]
+struct Job {
+    realm: Realm,
+    name: String,
+    /// The ids of the indexes to fill, in this order.
+    indexes: Vec<u32>,
+    /// Which of them is being filled.
+    at: usize,
+    /// Every row before it has its entry; relative to the table, and none at the beginning.
+    cursor: Option<Vec<u8>>,
+    /// What else is changed when all are filled.
+    changes: Vec<TableChange>,
+    /// When the last step was made.
+    stepped_millis: i64,
+}
+
+/// What a step left.
+pub(super) enum Filling {
+    More,
+    /// All of it is done, with the definition this made, or as it was found.
+    Done(Option<Box<Table>>),
+}
+
+impl Transaction {
+    /// Leaves the job of filling new indexes, which this transaction adds, and of applying `changes` afterwards.
+    pub(super) fn leave_to_fill(
+        &self,
+        table: &Table,
+        indexes: &[u32],
+        changes: &[TableChange],
+    ) -> Result<JobId, Error> {
+        let id = JobId { table: TableId(table.id), kind: JobKind::Fill, index: indexes.first().copied().unwrap_or(0) };
+        let job = Job {
+            realm: table.realm.clone(),
+            name: table.name.clone(),
+            indexes: indexes.to_vec(),
+            at: 0,
+            cursor: None,
+            changes: changes.to_vec(),
+            stepped_millis: self.store().clock().now().millis(),
+        };
+        self.put_fill_job(id, &job)?;
+        Ok(id)
+    }
+
+    fn put_fill_job(&self, id: JobId, job: &Job) -> Result<(), Error> {
+        Ok(self.kv().set(&self.store().keyspace().job(id), keyspace::encode_versioned_json(FORMAT, job)?)?)
+    }
+}
+
+impl Store {
+    /// Does all of a job; the definition it ends in.
+    pub(super) async fn fill_indexes(&self, id: JobId, building: &Table) -> Result<Table, Error> {
+        let (realm, name) = (&building.realm, building.name.as_str());
+        loop {
+            match self.run(|transaction| async move { self.fill_step(&transaction, id).await }).await? {
+                Filling::More => {}
+                Filling::Done(Some(table)) => {
+                    self.0.schemas.forget(realm, name);
+                    return Ok(*table);
+                }
+                // Another worker was faster, or the table has been deleted.
+                Filling::Done(None) => {
+                    self.0.schemas.forget(realm, name);
+                    let table = self.current_table(realm, name).await?;
+                    return if table.id == building.id { Ok((*table).clone()) } else { Err(no_such_table()) };
+                }
+            }
+        }
+    }
+
+    /// Goes on with a job whose worker has fallen silent, by at most `steps` steps; whether more is to be done.
+    pub(super) async fn resume_filling(&self, id: JobId, steps: usize) -> Result<bool, Error> {
+        let key = self.keyspace().job(id);
+        let Some(value) = self
+            .snapshot(|transaction| {
+                let key = &key;
+                async move { Ok::<_, Error>(transaction.get(key, Isolation::Snapshot).await?) }
+            })
+            .await?
+        else {
+            return Ok(false);
+        };
+        let job: Job = keyspace::decode_versioned_json(FORMAT, &value)?;
+        if (self.clock().now().millis() - job.stepped_millis).abs() < SILENCE_MILLIS {
+            return Ok(false);
+        }
+        for _ in 0..steps {
+            match self.step(|transaction| async move { self.fill_step(&transaction, id).await }).await {
+                Ok(Some(Filling::More)) => {}
+                Ok(Some(Filling::Done(_)) | None) => {
+                    self.0.schemas.forget(&job.realm, &job.name);
+                    return Ok(false);
+                }
+                // Storage may do better another time; anything else never will.
+                Err(error @ Error::Storage(_)) => return Err(error),
+                Err(_) => {
+                    self.abandon_filling(id, &job.realm, &job.name).await;
+                    return Ok(false);
+                }
+            }
+        }
+        Ok(true)
+    }
+
+    /// One bounded step.
+    pub(super) async fn fill_step(&self, transaction: &Transaction, id: JobId) -> Result<Filling, Error> {
+        let key = self.keyspace().job(id);
+        let Some(value) = transaction.kv().get(&key, Isolation::Serializable).await? else {
+            return Ok(Filling::Done(None));
+        };
+        let mut job: Job = keyspace::decode_versioned_json(FORMAT, &value)?;
+        // The definition may have changed meanwhile (another index, a deletion): what counts is which indexes are there.
+        let current =
+            read_table(self.keyspace(), transaction.kv(), &job.realm, &job.name, Isolation::Serializable).await?;
+        let Some(table) = current.filter(|table| table.id == id.table.0) else {
+            transaction.kv().clear(&key)?;
+            return Ok(Filling::Done(None));
+        };
+        let Some(index_id) = job.indexes.get(job.at) else {
+            return self
+                .finish_filling(transaction, &key, table, &job)
+                .await
+                .map(|table| Filling::Done(Some(Box::new(table))));
+        };
+        let next = match table.indexes.iter().find(|index| index.id == *index_id) {
+            None => None,
+            Some(index) => self.fill_rows(transaction, &table, index, job.cursor.as_deref()).await?,
+        };
+        if next.is_none() {
+            job.at += 1;
+        }
+        job.cursor = next;
+        job.stepped_millis = self.clock().now().millis();
+        transaction.put_fill_job(id, &job)?;
+        Ok(Filling::More)
+    }
+
+    /// Gives some rows their entries; where the next step begins, relative to the table, or `None` at the end.
+    async fn fill_rows(
+        &self,
+        transaction: &Transaction,
+        table: &Table,
+        index: &Index,
+        cursor: Option<&[u8]>,
+    ) -> Result<Option<Vec<u8>>, Error> {
+        let space = table.space(self);
+        let items = space.items();
+        let begin = cursor.map_or(items.begin, |cursor| space.absolute(cursor));
+        let page = transaction.kv().range(&RangeRead::new(begin, items.end).limited(ROWS).byte_limited(BYTES)).await?;
+        for group in page.pairs.chunks(super::READS_AT_ONCE) {
+            let rows = group.iter().map(|pair| {
+                let space = &space;
+                async move {
+                    let kv = transaction.kv();
+                    let stored = Loaded::read(kv, space, pair.value.clone(), Isolation::Serializable).await?;
+                    let key =
+                        Key::of(&table.key, &stored.item).ok_or_else(|| super::corrupt("a row without its key"))?;
+                    transaction.backfill_entry(table, space, index, &key, &stored).await
+                }
+            });
+            futures_util::future::try_join_all(rows).await?;
+        }
+        let last = page.pairs.last().filter(|_| page.more);
+        Ok(last
+            .map(|pair| Ok::<_, kv::Error>(space.relative(&keyspace::successor(&pair.key))?.to_vec()))
+            .transpose()?)
+    }
+
+    async fn finish_filling(
+        &self,
+        transaction: &Transaction,
+        key: &[u8],
+        mut table: Table,
+        job: &Job,
+    ) -> Result<Table, Error> {
+        let changed: Vec<&TableChange> = job.changes.iter().collect();
+        let mut filled = Changed::default();
+        self.apply(transaction, &mut table, &changed, &mut filled).await?;
+        for index in table.indexes.iter_mut().filter(|index| job.indexes.contains(&index.id)) {
+            index.status = IndexStatus::Active;
+        }
+        table.version += 1;
+        write_table(self.keyspace(), transaction.kv(), &table)?;
+        transaction.kv().clear(key)?;
+        Ok(table)
+    }
+
+    /// Takes back indexes that could not be filled, as if they had never been. If storage fails again and again, the job
+    /// stays, and maintenance goes on with it.
+    pub(super) async fn abandon_filling(&self, id: JobId, realm: &Realm, name: &str) {
+        for _ in 0..ABANDON_ATTEMPTS {
+            let outcome =
+                self.run(|transaction| async move { self.abandon(&transaction, id, realm, name).await }).await;
+            self.0.schemas.forget(realm, name);
+            match outcome {
+                Err(Error::Storage(kv::Error::Io(_))) => {}
+                Err(_) => return,
+                Ok(swept) => {
+                    for index in swept {
+                        self.begin_sweeping(id.table.0, Swept::Index(index)).await;
+                    }
+                    return;
+                }
+            }
+        }
+    }
+
+    /// The indexes taken back.
+    async fn abandon(
+        &self,
+        transaction: &Transaction,
+        id: JobId,
+        realm: &Realm,
+        name: &str,
+    ) -> Result<Vec<u32>, Error> {
+        let key = self.keyspace().job(id);
+        let Some(value) = transaction.kv().get(&key, Isolation::Serializable).await? else { return Ok(Vec::new()) };
+        let job: Job = keyspace::decode_versioned_json(FORMAT, &value)?;
+        transaction.kv().clear(&key)?;
+        let current = read_table(self.keyspace(), transaction.kv(), realm, name, Isolation::Serializable).await?;
+        let Some(mut current) = current.filter(|current| current.id == id.table.0) else { return Ok(Vec::new()) };
+        let is_unfilled = |index: &Index| job.indexes.contains(&index.id) && index.status == IndexStatus::Creating;
+        let unfilled: Vec<u32> =
+            current.indexes.iter().filter(|index| is_unfilled(index)).map(|index| index.id).collect();
+        for index in &unfilled {
+            transaction.leave_to_sweep(current.id, Swept::Index(*index))?;
+        }
+        current.indexes.retain(|index| !is_unfilled(index));
+        current.version += 1;
+        write_table(self.keyspace(), transaction.kv(), &current)?;
+        Ok(unfilled)
+    }
+}

@@ -1,0 +1,261 @@
+//! The time of a commit, on every engine: asked of the version itself, or followed from samples kept beside the data.
+//!
+//! Where versions do not tell the time, whoever writes and finds the latest sample old adds one: what the clock shows,
+//! under a key that the commit stamps. A version's time follows from the last sample at or before it: the sample's own
+//! time and as much more as the versions passed since are worth, at a cluster's million a second, but no more than
+//! [`MOST_AHEAD_MILLIS`], since a recovery leaps. Invariants: times never decrease in the order of versions; a time,
+//! once it can be asked for, never changes, because whoever reads a version sees every sample that precedes it.
+//! It must not know what the times are wanted for.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::{Store, commit_id};
+use crate::clock::Timestamp;
+use crate::error::Error;
+use crate::fork::Lock;
+use crate::keyspace::{PreviousSample, SampleValue};
+use crate::kv::{self, RangeRead, Version, Versionstamp};
+
+/// How old, by the clock, the latest sample may grow before a writer adds another.
+const INTERVAL_MILLIS: i64 = 5_000;
+/// Versions that are worth a millisecond: a few more than a cluster gives, so that its clock is seldom overtaken.
+const VERSIONS_A_MILLISECOND: u64 = 1_050;
+/// Most that versions alone are believed to be worth.
+const MOST_AHEAD_MILLIS: i64 = 10_000;
+/// Samples read at once.
+const PAGE: usize = 2_000;
+
+/// What a clock showed at a commit, and the time that this makes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Sample {
+    stamp: Versionstamp,
+    clock: Timestamp,
+    /// Of a clock that stood still every step is sampled, and versions are worth nothing.
+    moving: bool,
+    time: Timestamp,
+}
+
+impl Sample {
+    fn new(stamp: Versionstamp, value: &SampleValue) -> Self {
+        let before = value.previous.map(|previous| {
+            let stamp = Versionstamp::first_of(previous.version);
+            Self { stamp, clock: previous.clock, moving: previous.moving, time: previous.time }
+        });
+        // A clock that was set back, or is behind another process's, never takes time back.
+        let time = before.map_or(value.clock, |before| before.time_of(stamp.version()).max(value.clock));
+        Self { stamp, clock: value.clock, moving: value.moving, time }
+    }
+
+    /// The time of a version from this sample on and before the next.
+    fn time_of(&self, version: Version) -> Timestamp {
+        if !self.moving {
+            return self.time;
+        }
+        let passed = version.0.saturating_sub(self.stamp.version().0) / VERSIONS_A_MILLISECOND;
+        let ahead = i64::try_from(passed).unwrap_or(i64::MAX).min(MOST_AHEAD_MILLIS);
+        // From the clock, not from the time: what a leap once added is not carried on for ever.
+        self.clock.plus_millis(ahead).max(self.time)
+    }
+
+    /// The least version whose time this sample says is `time` or later, if it says so of any; `time` is later than its own.
+    fn version_at(&self, time: Timestamp) -> Option<Version> {
+        let wanted = time.millis().saturating_sub(self.clock.millis());
+        let millis = u64::try_from(wanted).ok().filter(|_| self.moving && wanted <= MOST_AHEAD_MILLIS)?;
+        Some(Version(self.stamp.version().0.saturating_add(millis * VERSIONS_A_MILLISECOND)))
+    }
+
+    fn is_due(&self, now: Timestamp, moving: bool) -> bool {
+        if self.moving && moving {
+            (now.millis() - self.clock.millis()).abs() >= INTERVAL_MILLIS
+        } else {
+            now != self.clock || self.moving != moving
+        }
+    }
+
+    const fn as_previous(&self) -> PreviousSample {
+        let Self { stamp, clock, moving, time } = *self;
+        PreviousSample { version: stamp.version(), clock, moving, time }
+    }
+}
+
+/// What a process knows of the samples. They never change, so they are read once.
+#[derive(Default)]
+pub(super) struct Timeline {
+    known: Lock<Known>,
+    /// Whether somebody in this process is adding a sample.
+    sampling: AtomicBool,
+}
+
+#[derive(Clone, Default)]
+struct Known {
+    /// All samples up to the version `through`, but those that were dropped from the front.
+    samples: Arc<Vec<Sample>>,
+    through: Version,
+    /// The latest there is, as far as a writer knows: it needs no others.
+    latest: Option<Sample>,
+}
+
+/// The times of the versions that one snapshot shows.
+pub(super) enum Times {
+    Told(kv::Database),
+    Sampled { samples: Arc<Vec<Sample>>, through: Version },
+}
+
+impl Times {
+    pub(super) fn time_of(&self, version: Version) -> Timestamp {
+        match self {
+            Self::Told(database) => database.time_of(version),
+            Self::Sampled { samples, .. } => {
+                let after = samples.partition_point(|sample| sample.stamp.version() <= version);
+                match samples.get(after.saturating_sub(1)) {
+                    // Before the first sample lies what the first commits of a database laid out.
+                    Some(first) if after == 0 => first.time,
+                    Some(sample) => sample.time_of(version),
+                    None => Timestamp::default(),
+                }
+            }
+        }
+    }
+
+    /// The smallest version whose time may be `time` or later: those before it are earlier.
+    pub(super) async fn version_at(&self, time: Timestamp) -> Result<Version, Error> {
+        match self {
+            Self::Told(database) => Ok(database.version_at(time).await?),
+            Self::Sampled { samples, through } => Ok(version_at(samples, *through, time)),
+        }
+    }
+}
+
+fn version_at(samples: &[Sample], through: Version, time: Timestamp) -> Version {
+    let next = samples.partition_point(|sample| sample.time < time);
+    let Some(last) = next.checked_sub(1).and_then(|at| samples.get(at)) else { return Version::MIN };
+    // Behind what this snapshot shows another sample may follow.
+    let bound = samples.get(next).map_or_else(|| through.next(), |sample| sample.stamp.version());
+    last.version_at(time).map_or(bound, |version| version.min(bound))
+}
+
+/// Tells that nobody is adding a sample any more, even when the future that did is dropped.
+struct Sampling<'a>(&'a AtomicBool);
+
+impl Drop for Sampling<'_> {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Release);
+    }
+}
+
+impl Store {
+    /// The times of what `transaction` reads.
+    pub(super) async fn times(&self, transaction: &kv::Transaction) -> Result<Times, Error> {
+        if self.database().versions_tell_time() {
+            return Ok(Times::Told(self.database().clone()));
+        }
+        let through = transaction.read_version().await?;
+        let mut range = self.keyspace().samples(self.0.incarnation);
+        if let Some(last) = self.0.timeline.known.lock().samples.last() {
+            range = range.after(&self.keyspace().sample(self.0.incarnation, last.stamp));
+        }
+        let mut found = Vec::new();
+        loop {
+            let read = RangeRead::new(range.begin.clone(), range.end.clone()).snapshot().limited(PAGE);
+            let page = transaction.range(&read).await?;
+            for pair in &page.pairs {
+                found.push(self.decode_sample(&pair.key, &pair.value)?);
+            }
+            match page.pairs.last() {
+                Some(last) if page.more => range = range.after(&last.key),
+                _ => break,
+            }
+        }
+        let mut known = self.0.timeline.known.lock();
+        let last = known.samples.last().map(|sample| sample.stamp);
+        // Another reader may have been faster.
+        found.retain(|sample| last.is_none_or(|last| sample.stamp > last));
+        if !found.is_empty() {
+            Arc::make_mut(&mut known.samples).extend(found);
+        }
+        known.through = known.through.max(through);
+        Ok(Times::Sampled { samples: Arc::clone(&known.samples), through: known.through })
+    }
+
+    fn decode_sample(&self, key: &[u8], value: &[u8]) -> Result<Sample, Error> {
+        let (_, stamp) = self.keyspace().parse_sample(key)?;
+        Ok(Sample::new(stamp, &SampleValue::decode(value)?))
+    }
+
+    /// Adds a sample, if the latest one known is too old for what is about to be written.
+    pub(super) async fn keep_time(&self) -> Result<(), Error> {
+        if self.database().versions_tell_time() {
+            return Ok(());
+        }
+        let (now, moving) = (self.clock().now(), !self.clock().is_frozen());
+        let latest = self.0.timeline.known.lock().latest;
+        if latest.is_some_and(|latest| !latest.is_due(now, moving)) {
+            return Ok(());
+        }
+        let is_first = !self.0.timeline.sampling.swap(true, Ordering::AcqRel);
+        // The others need not wait: their time is right to within the interval. A clock that stands still is exact.
+        if !is_first && moving && latest.is_some() {
+            return Ok(());
+        }
+        let _sampling = is_first.then(|| Sampling(&self.0.timeline.sampling));
+        let (keyspace, incarnation) = (self.keyspace(), self.0.incarnation);
+        let ((last, value), stamp) = self
+            .database()
+            .run_stamped(
+                || commit_id(keyspace, self.clock()),
+                |transaction| async move {
+                    let range = keyspace.samples(incarnation);
+                    // With conflict, from the last sample to the end: of two samplers one starts again and sees the other's.
+                    let read = RangeRead::new(range.begin, range.end).reversed().limited(1);
+                    let page = transaction.range(&read).await?;
+                    let last = page.pairs.first().map(|pair| self.decode_sample(&pair.key, &pair.value)).transpose()?;
+                    let value = SampleValue { clock: now, moving, previous: last.map(|last| last.as_previous()) };
+                    if last.is_none_or(|last| last.is_due(now, moving)) {
+                        let stamped = keyspace.stamped_sample(incarnation);
+                        transaction.set_versionstamped_key(stamped.key, stamped.offset, value.encode())?;
+                    }
+                    Ok::<_, Error>((last, value))
+                },
+            )
+            .await?;
+        let mut known = self.0.timeline.known.lock();
+        let found = stamp.map(|stamp| Sample::new(stamp, &value)).or(last);
+        if found.map(|found| found.stamp) > known.latest.map(|latest| latest.stamp) {
+            known.latest = found;
+        }
+        Ok(())
+    }
+
+    /// Removes the samples that no time after `oldest` needs.
+    pub(super) async fn drop_samples(&self, oldest: Timestamp) -> Result<(), Error> {
+        if self.database().versions_tell_time() {
+            return Ok(());
+        }
+        self.snapshot(|transaction| async move { self.times(&transaction).await }).await?;
+        let Some(kept) = self.0.timeline.forget_before(oldest) else { return Ok(()) };
+        self.step(|transaction| async move {
+            let begin = self.keyspace().samples(self.0.incarnation).begin;
+            let end = self.keyspace().sample(self.0.incarnation, kept);
+            Ok(transaction.kv().clear_range(&begin, &end)?)
+        })
+        .await?;
+        Ok(())
+    }
+}
+
+impl Timeline {
+    /// The first sample to keep, if some can go.
+    fn forget_before(&self, oldest: Timestamp) -> Option<Versionstamp> {
+        let mut known = self.known.lock();
+        let spare = known.samples.partition_point(|sample| sample.time < oldest).checked_sub(1)?;
+        let kept = known.samples.get(spare)?.stamp;
+        if spare > 0 {
+            Arc::make_mut(&mut known.samples).drain(..spare);
+        }
+        Some(kept)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,76 @@
+//! Times follow from samples alone: they never decrease, never change, and agree with the versions they are looked up by.
+
+use proptest::prelude::*;
+
+use super::*;
+
+/// What the samplers saw: the clock's step (which may be back), whether it was moving, versions passed.
+fn history() -> impl Strategy<Value = Vec<(i64, bool, u64)>> {
+    let versions = prop_oneof![1_u64..2_000, 1_000_000_u64..9_000_000, Just(100_000_000)];
+    prop::collection::vec((-20_000_i64..20_000, any::<bool>(), versions), 1..12)
+}
+
+fn samples(history: &[(i64, bool, u64)]) -> Vec<Sample> {
+    let (mut clock, mut version) = (Timestamp(1_000_000), Version(77));
+    let mut samples: Vec<Sample> = Vec::new();
+    for (step, moving, passed) in history {
+        clock = clock.plus_millis(*step);
+        version = Version(version.0 + passed);
+        let previous = samples.last().map(Sample::as_previous);
+        let value = SampleValue { clock, moving: *moving, previous };
+        samples.push(Sample::new(Versionstamp::first_of(version), &value));
+    }
+    samples
+}
+
+fn times(samples: &[Sample]) -> Times {
+    let through = samples.last().map_or(Version::MIN, |sample| sample.stamp.version());
+    Times::Sampled { samples: Arc::new(samples.to_vec()), through }
+}
+
+proptest! {
+    #[test]
+    fn times_never_decrease_and_never_change_once_later_samples_follow(
+        history in history(), picked in prop::collection::vec(0_u64..300_000_000, 2..20),
+    ) {
+        let all = samples(&history);
+        let (now, mut picked) = (times(&all), picked);
+        picked.extend(all.iter().flat_map(|sample| [sample.stamp.version().0, sample.stamp.version().0 - 1]));
+        picked.sort_unstable();
+        let found: Vec<Timestamp> = picked.iter().map(|version| now.time_of(Version(*version))).collect();
+        prop_assert!(found.is_sorted(), "{found:?}");
+        for earlier in 1..all.len() {
+            let through = all[earlier].stamp.version();
+            let then = times(&all[..earlier]);
+            for version in picked.iter().filter(|version| **version < through.0) {
+                prop_assert_eq!(then.time_of(Version(*version)), now.time_of(Version(*version)));
+            }
+        }
+    }
+
+    #[test]
+    fn a_version_is_found_by_its_time(history in history(), behind in 0_u64..30_000_000, time in 900_000_i64..1_300_000) {
+        let all = samples(&history);
+        let through = Version(all.last().map_or(0, |sample| sample.stamp.version().0) + behind);
+        let times = times(&all);
+        let time = Timestamp(time);
+        let found = version_at(&all, through, time);
+        if found > Version::MIN {
+            prop_assert!(times.time_of(Version(found.0 - 1)) < time, "everything before it is earlier");
+        }
+        if found <= through {
+            prop_assert!(times.time_of(found) >= time, "it is not earlier itself");
+        }
+        prop_assert!(found <= through.next(), "what cannot be known yet is not left out");
+    }
+
+    #[test]
+    fn a_leap_of_versions_adds_ten_seconds_at_most_and_only_once(history in history()) {
+        let all = samples(&history);
+        let mut latest = Timestamp(i64::MIN);
+        for sample in &all {
+            latest = latest.max(sample.clock);
+            prop_assert!(sample.time >= latest && sample.time <= latest.plus_millis(MOST_AHEAD_MILLIS));
+        }
+    }
+}
