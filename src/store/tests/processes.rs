@@ -12,7 +12,7 @@ fn an_index_that_a_dead_process_was_filling_is_finished_by_another() -> Outcome 
     put(&dying, &before, 0..500)?;
     let changes = [new_index(), TableChange::EnableStream(StreamViewType::KeysOnly)];
     let begun = now(dying.begin_change(&realm(), "t", &changes))?;
-    let job = begun.job.ok_or_else(|| corrupt("a change without its job"))?;
+    let job = begun.job.ok_or_else(|| corrupt("no job was left"))?;
     let step = now(dying.run(|transaction| {
         let dying = dying.clone();
         async move { dying.fill_step(&transaction, job).await }
