@@ -389,6 +389,14 @@ fn a_stale_schema_writes_nothing() -> Outcome {
     Ok(())
 }
 
+struct SetOnDrop<'a>(&'a std::sync::atomic::AtomicBool);
+
+impl Drop for SetOnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, std::sync::atomic::Ordering::Relaxed);
+    }
+}
+
 #[test]
 fn schema_changes_race_writers_and_nothing_is_lost() -> Outcome {
     let world = world()?;
@@ -419,6 +427,8 @@ fn schema_changes_race_writers_and_nothing_is_lost() -> Outcome {
                 })
             })
             .collect();
+        // However this ends, or the scope would wait for writers that nobody stops.
+        let _stop = SetOnDrop(&done);
         for round in 0..8 {
             // Something new to lose in every round, however the threads are scheduled.
             let before = total.load(std::sync::atomic::Ordering::Relaxed);

@@ -32,9 +32,6 @@ pub const PARAMETERS: &[Parameter] = &[
 const MAX_KEYS: usize = 100;
 /// One answer holds at most 16 MB of items; what is left over comes back as unprocessed keys.
 const MAX_ANSWER: usize = 16 * 1024 * 1024;
-/// Keys read at once, so that an answer cut short does not read everything first.
-const KEYS_AT_ONCE: usize = 25;
-
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
 pub struct Input {
@@ -161,35 +158,28 @@ fn check(input: &Input) -> Result<&[(String, KeysAndAttributes)], Error> {
     Ok(requests)
 }
 
-/// Reads in the request's order until the answer is full.
+/// Reads everything together, in the request's order as much as one answer holds.
 async fn read(store: &Store, wanted: &[Wanted<'_>], detail: Detail) -> Result<Output, Error> {
     let mut output = Output::default();
     let mut capacity = PerTable::default();
-    let mut bytes = 0;
+    let keys_of = |wanted: &Wanted<'_>| {
+        let table = Arc::clone(&wanted.table);
+        wanted.keys.iter().map(|key| (Arc::clone(&table), key.clone())).collect::<Vec<_>>()
+    };
+    let places: Vec<_> = wanted.iter().flat_map(keys_of).collect();
+    let mut items = store.get_within(&places, MAX_ANSWER).await?.into_iter();
     for wanted in wanted {
         let consistent = wanted.request.consistent_read == Some(true);
         let found = output.responses.entry(wanted.given_name.to_owned()).or_default();
-        let mut unread: &[Key] = &wanted.keys;
-        while bytes < MAX_ANSWER && !unread.is_empty() {
-            let (now, later) = unread.split_at(unread.len().min(KEYS_AT_ONCE));
-            let places: Vec<_> = now.iter().map(|key| (Arc::clone(&wanted.table), key.clone())).collect();
-            let items = store.get(&places).await?;
-            let mut taken = now.len();
-            for (at, item) in items.into_iter().enumerate() {
-                let size = item.as_ref().map_or(0, Item::size);
-                if bytes + size > MAX_ANSWER {
-                    (taken, bytes) = (at, MAX_ANSWER);
-                    break;
-                }
-                bytes += size;
-                capacity.add(wanted.given_name, &Consumed::read(size, consistent));
-                if let Some(item) = item {
-                    found.push(
-                        wanted.projection.as_ref().map_or_else(|| item.clone(), |projection| projection.apply(&item)),
-                    );
-                }
+        let (read, unread) = wanted.keys.split_at(items.len().min(wanted.keys.len()));
+        for item in items.by_ref().take(read.len()) {
+            let size = item.as_ref().map_or(0, Item::size);
+            capacity.add(wanted.given_name, &Consumed::read(size, consistent));
+            if let Some(item) = item {
+                found.push(
+                    wanted.projection.as_ref().map_or_else(|| item.clone(), |projection| projection.apply(&item)),
+                );
             }
-            unread = if taken == now.len() { later } else { unread.split_at(taken).1 };
         }
         if !unread.is_empty() {
             let unprocessed = Unprocessed {

@@ -9,7 +9,6 @@
 
 use std::fmt;
 
-use crate::clock::Timestamp;
 use crate::kv::{Version, Versionstamp};
 
 const OFFSET: u128 = 10_u128.pow(33);
@@ -35,14 +34,9 @@ impl Position {
         Self { incarnation, stamp: Versionstamp::first_of(version), user_version: 0 }
     }
 
-    /// The version of the commit, which carries its time.
+    /// The version of the commit.
     pub const fn version(&self) -> Version {
         self.stamp.version()
-    }
-
-    /// When the commit was ordered, on the database's clock.
-    pub const fn time(&self) -> Timestamp {
-        self.version().time()
     }
 
     /// The very next place; of the last place, that place itself.

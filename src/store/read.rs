@@ -127,6 +127,11 @@ impl Store {
     ///
     /// Errors: `SchemaChanged`, for dispatch to run the operation again.
     pub async fn get(&self, keys: &[(Arc<Table>, Key)]) -> Result<Vec<Option<Item>>, Error> {
+        self.get_within(keys, usize::MAX).await
+    }
+
+    /// Reads the items of the first keys, all from one snapshot: as many as are together no larger than `bytes`.
+    pub async fn get_within(&self, keys: &[(Arc<Table>, Key)], bytes: usize) -> Result<Vec<Option<Item>>, Error> {
         self.snapshot(|transaction| async move {
             let transaction = &transaction;
             let mut fenced: Vec<&Table> = Vec::new();
@@ -137,13 +142,24 @@ impl Store {
             }
             let fences = fenced.iter().map(|table| self.fence(transaction, table, Isolation::Snapshot));
             let rows = keys.iter().map(|(table, key)| async move {
-                let space = table.space(self);
-                let value = transaction.get(&space.item(key.primary()?), Isolation::Snapshot).await?;
-                let Some(value) = value else { return Ok(None) };
-                Ok::<_, Error>(Some(Loaded::read(transaction, &space, value, Isolation::Snapshot).await?.item))
+                let row = table.space(self).item(key.primary()?);
+                Ok::<_, Error>(transaction.get(&row, Isolation::Snapshot).await?)
             });
-            let (_, items) = try_join!(try_join_all(fences), try_join_all(rows))?;
-            Ok(items)
+            let (_, rows) = try_join!(try_join_all(fences), try_join_all(rows))?;
+            let mut left = bytes;
+            let mut loads = Vec::with_capacity(rows.len());
+            for ((table, _), row) in keys.iter().zip(rows) {
+                // Rows tell their items' sizes, so no large item is read that does not fit.
+                let size = row.as_deref().map(Stored::decode).transpose()?.map_or(0, |stored| stored.size());
+                let Some(rest) = left.checked_sub(size) else { break };
+                left = rest;
+                loads.push(async move {
+                    let Some(row) = row else { return Ok(None) };
+                    let loaded = Loaded::read(transaction, &table.space(self), row, Isolation::Snapshot).await?;
+                    Ok::<_, Error>(Some(loaded.item))
+                });
+            }
+            try_join_all(loads).await
         })
         .await
     }

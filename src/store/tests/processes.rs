@@ -13,6 +13,7 @@ fn an_index_that_a_dead_process_was_filling_is_finished_by_another() -> Outcome 
     let changes = [new_index(), TableChange::EnableStream(StreamViewType::KeysOnly)];
     let begun = now(dying.begin_change(&realm(), "t", &changes))?;
     let job = begun.job.ok_or_else(|| corrupt("no job was left"))?;
+    clock.advance(30_000);
     let step = now(dying.run(|transaction| {
         let dying = dying.clone();
         async move { dying.fill_step(&transaction, job).await }
@@ -20,9 +21,12 @@ fn an_index_that_a_dead_process_was_filling_is_finished_by_another() -> Outcome 
     assert!(matches!(step, Filling::More));
     drop(dying);
 
+    clock.advance(31_000);
+    let commits = other.work().commits;
     now(other.maintain())?;
+    assert!(other.work().commits > commits, "maintenance was due");
     let building = now(other.current_table(&realm(), "t"))?;
-    assert_eq!(building.indexes[0].status, IndexStatus::Creating);
+    assert_eq!(building.indexes[0].status, IndexStatus::Creating, "its worker was heard of a moment ago");
     put(&other, &building, 490..510)?;
     clock.advance(3 * MINUTE);
     now(other.maintain())?;

@@ -49,11 +49,13 @@ proptest! {
     }
 
     #[test]
-    fn a_version_is_found_by_its_time(history in history(), behind in 0_u64..30_000_000, time in 900_000_i64..1_300_000) {
+    fn a_version_is_found_by_its_time(
+        history in history(), behind in 0_u64..30_000_000, near in any::<prop::sample::Index>(), off in -15_000_i64..15_000,
+    ) {
         let all = samples(&history);
         let through = Version(all.last().map_or(0, |sample| sample.stamp.version().0) + behind);
         let times = times(&all);
-        let time = Timestamp(time);
+        let time = all[near.index(all.len())].time.plus_millis(off);
         let found = version_at(&all, through, time);
         if found > Version::MIN {
             prop_assert!(times.time_of(Version(found.0 - 1)) < time, "everything before it is earlier");
