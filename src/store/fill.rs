@@ -6,6 +6,10 @@
 //! for a while. Two workers are harmless: their steps conflict over the job. If the changes turn out impossible, the
 //! indexes are taken back.
 
+use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll};
+
 use super::alter::Changed;
 use super::blob::Loaded;
 use super::schema::{no_such_table, read_table, write_table};
@@ -18,6 +22,8 @@ use crate::kv::{self, Isolation, RangeRead};
 const FORMAT: u8 = 1;
 /// Rows one step looks at: well within five seconds and ten megabytes.
 const ROWS: usize = 200;
+/// Steps after which whoever waits for the job is given a turn, to look at signals.
+const STEPS_OF_TURN: usize = 16;
 /// Bytes of rows one step reads.
 const BYTES: usize = 1_000_000;
 /// Storage faults endured while an index that could not be filled is taken back.
@@ -39,6 +45,45 @@ struct Job {
     changes: Vec<TableChange>,
     /// When the last step was made.
     stepped_millis: i64,
+}
+
+/// How many rows an attempt at a step looks at. Where others write much, a large step meets one of their writes every time:
+/// each attempt that does halves the next, until one gets through.
+pub(super) struct Pace(AtomicUsize);
+
+impl Pace {
+    pub(super) const fn new() -> Self {
+        Self(AtomicUsize::new(ROWS))
+    }
+
+    fn rows_of_attempt(&self) -> usize {
+        let rows = self.0.load(Ordering::Relaxed);
+        self.0.store((rows / 2).max(1), Ordering::Relaxed);
+        rows
+    }
+
+    /// The last attempt got through: the next step may be twice as large.
+    fn got_through(&self) {
+        let half = self.0.load(Ordering::Relaxed);
+        self.0.store((half * 4).min(ROWS), Ordering::Relaxed);
+    }
+}
+
+/// Ready when polled a second time.
+struct Turn {
+    given: bool,
+}
+
+impl Future for Turn {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        if std::mem::replace(&mut self.given, true) {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    }
 }
 
 /// What a step left.
@@ -78,9 +123,16 @@ impl Transaction {
 impl Store {
     /// Does all of a job; the definition it ends in.
     pub(super) async fn fill_indexes(&self, id: JobId, building: &Table) -> Result<Table, Error> {
-        let (realm, name) = (&building.realm, building.name.as_str());
+        let (realm, name, pace) = (&building.realm, building.name.as_str(), &Pace::new());
+        let mut steps = 0_usize;
         loop {
-            match self.run(|transaction| async move { self.fill_step(&transaction, id).await }).await? {
+            steps += 1;
+            if steps.is_multiple_of(STEPS_OF_TURN) {
+                Turn { given: false }.await;
+            }
+            let filling = self.run(|transaction| async move { self.fill_step(&transaction, id, pace).await }).await?;
+            pace.got_through();
+            match filling {
                 Filling::More => {}
                 Filling::Done(Some(table)) => {
                     self.0.schemas.forget(realm, name);
@@ -112,9 +164,10 @@ impl Store {
         if (self.clock().now().millis() - job.stepped_millis).abs() < SILENCE_MILLIS {
             return Ok(false);
         }
+        let pace = &Pace::new();
         for _ in 0..steps {
-            match self.step(|transaction| async move { self.fill_step(&transaction, id).await }).await {
-                Ok(Some(Filling::More)) => {}
+            match self.step(|transaction| async move { self.fill_step(&transaction, id, pace).await }).await {
+                Ok(Some(Filling::More)) => pace.got_through(),
                 Ok(Some(Filling::Done(_)) | None) => {
                     self.0.schemas.forget(&job.realm, &job.name);
                     return Ok(false);
@@ -131,7 +184,7 @@ impl Store {
     }
 
     /// One bounded step.
-    pub(super) async fn fill_step(&self, transaction: &Transaction, id: JobId) -> Result<Filling, Error> {
+    pub(super) async fn fill_step(&self, transaction: &Transaction, id: JobId, pace: &Pace) -> Result<Filling, Error> {
         let key = self.keyspace().job(id);
         let Some(value) = transaction.kv().get(&key, Isolation::Serializable).await? else {
             return Ok(Filling::Done(None));
@@ -152,7 +205,9 @@ impl Store {
         };
         let next = match table.indexes.iter().find(|index| index.id == *index_id) {
             None => None,
-            Some(index) => self.fill_rows(transaction, &table, index, job.cursor.as_deref()).await?,
+            Some(index) => {
+                self.fill_rows(transaction, &table, index, job.cursor.as_deref(), pace.rows_of_attempt()).await?
+            }
         };
         if next.is_none() {
             job.at += 1;
@@ -170,11 +225,12 @@ impl Store {
         table: &Table,
         index: &Index,
         cursor: Option<&[u8]>,
+        rows: usize,
     ) -> Result<Option<Vec<u8>>, Error> {
         let space = table.space(self);
         let items = space.items();
         let begin = cursor.map_or(items.begin, |cursor| space.absolute(cursor));
-        let page = transaction.kv().range(&RangeRead::new(begin, items.end).limited(ROWS).byte_limited(BYTES)).await?;
+        let page = transaction.kv().range(&RangeRead::new(begin, items.end).limited(rows).byte_limited(BYTES)).await?;
         for group in page.pairs.chunks(super::READS_AT_ONCE) {
             let rows = group.iter().map(|pair| {
                 let space = &space;

@@ -3,6 +3,7 @@
 import asyncio
 import datetime
 import io
+import os
 import signal
 import subprocess
 import sys
@@ -225,3 +226,55 @@ def test_control_c_ends_a_wait():
             assert process.wait(timeout=30) == 42
         finally:
             process.kill()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals")
+def test_control_c_ends_the_filling_of_a_large_index(db, client, table):
+    light = db.client("dynamodb", region_name="eu-west-1")
+    for first in range(0, 20_000, 25):
+        puts = [{"PutRequest": {"Item": {"pk": {"S": str(n)}, "g": {"S": "x"}}}} for n in range(first, first + 25)]
+        light.batch_write_item(RequestItems={table: puts})
+    before = db.info()["work"]["commits"]
+
+    def interrupt():
+        # Some steps in, and long before the end.
+        while db.info()["work"]["commits"] < before + 10:
+            pass
+        os.kill(os.getpid(), signal.SIGINT)
+
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)
+    interrupter = threading.Thread(target=interrupt)
+    try:
+        interrupter.start()
+        with pytest.raises(KeyboardInterrupt):
+            client.update_table(
+                TableName=table,
+                AttributeDefinitions=[
+                    {"AttributeName": "pk", "AttributeType": "S"},
+                    {"AttributeName": "g", "AttributeType": "S"},
+                ],
+                GlobalSecondaryIndexUpdates=[
+                    {
+                        "Create": {
+                            "IndexName": "by-g",
+                            "KeySchema": [{"AttributeName": "g", "KeyType": "HASH"}],
+                            "Projection": {"ProjectionType": "KEYS_ONLY"},
+                        }
+                    }
+                ],
+            )
+    finally:
+        signal.signal(signal.SIGINT, handler)
+        interrupter.join()
+    # Left in the making, as by a process that died; who comes by when a minute has passed finishes it.
+    db.clock.advance(minutes=2)
+    while client.describe_table(TableName=table)["Table"]["GlobalSecondaryIndexes"][0]["IndexStatus"] != "ACTIVE":
+        db.clock.advance(minutes=2)
+    found = client.query(
+        TableName=table,
+        IndexName="by-g",
+        Select="COUNT",
+        KeyConditionExpression="g = :g",
+        ExpressionAttributeValues={":g": {"S": "x"}},
+    )
+    assert found["Count"] > 0

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::keyspace::{JobId, JobKind};
-use crate::store::fill::Filling;
+use crate::store::fill::{Filling, Pace};
 
 #[test]
 fn an_index_that_a_dead_process_was_filling_is_finished_by_another() -> Outcome {
@@ -16,7 +16,7 @@ fn an_index_that_a_dead_process_was_filling_is_finished_by_another() -> Outcome 
     clock.advance(30_000);
     let step = now(dying.run(|transaction| {
         let dying = dying.clone();
-        async move { dying.fill_step(&transaction, job).await }
+        async move { dying.fill_step(&transaction, job, &Pace::new()).await }
     }))?;
     assert!(matches!(step, Filling::More));
     drop(dying);
