@@ -7,14 +7,17 @@
 //!
 //! ```text
 //! current           version u64 | xxh3-128 of the file v<version> | 0
-//! tables/<id>       … | contents | "SFA!" 01 00 | xxh3-128 of the contents | place of the contents u64 | their length u64
+//! v<version>        an archive; its section "tables":
+//!                     levels u8, each: runs u8, each: tables u32, each: id u64 | 0 | 24 bytes more
+//! tables/<id>       an archive
+//! an archive:       … | contents | "SFA!" 01 00 | xxh3-128 of the contents | place of the contents u64 | their length u64
 //! ```
 //!
-//! These numbers are little-endian.
+//! These numbers are little-endian. Only tables that the manifest names are looked at: a crash leaves unfinished ones.
 
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use xxhash_rust::xxh3::xxh3_128;
 
@@ -30,43 +33,68 @@ const TRAILER_HEAD: [u8; 6] = *b"SFA!\x01\x00";
 /// # Errors
 /// `Corrupt`, naming the file; `Io`.
 pub(super) fn check(path: &Path) -> Result<()> {
-    let tables = tables(path)?;
-    let current = path.join("current");
-    let bytes = match fs::read(&current) {
-        Ok(bytes) => bytes,
+    let (current, tables) = (path.join("current"), path.join("tables"));
+    let Some(bytes) = read(&current)? else {
         // A tree in the making has none yet, and no table either.
-        Err(error) if error.kind() == ErrorKind::NotFound && tables.is_empty() => return Ok(()),
-        Err(error) if error.kind() == ErrorKind::NotFound => return Err(damaged(&current, "missing")),
-        Err(error) => return Err(io("read", &current, &error)),
+        let any = fs::read_dir(&tables).is_ok_and(|mut entries| entries.next().is_some());
+        return if any { Err(damaged(&current, "missing")) } else { Ok(()) };
     };
     let (version, checksum) = match bytes.split_at_checked(8) {
         Some((version, rest)) if bytes.len() == CURRENT && rest.last() == Some(&0) => (u64_of(version), u128_of(rest)),
         _ => return Err(damaged(&current, "damaged")),
     };
     let manifest = path.join(format!("v{version}"));
-    let bytes = match fs::read(&manifest) {
-        Ok(bytes) => bytes,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Err(damaged(&manifest, "missing")),
-        Err(error) => return Err(io("read", &manifest, &error)),
-    };
+    let bytes = read(&manifest)?.ok_or_else(|| damaged(&manifest, "missing"))?;
     if xxh3_128(&bytes) != checksum {
         return Err(damaged(&manifest, "damaged"));
     }
-    tables.iter().try_for_each(|table| match check_contents(table) {
-        Ok(true) => Ok(()),
-        Ok(false) => Err(damaged(table, "damaged at its end")),
-        Err(error) => Err(io("read", table, &error)),
-    })
+    for id in ids(&manifest).map_err(|error| io("read", &manifest, &error))? {
+        let table = tables.join(id.to_string());
+        match check_contents(&table) {
+            Ok(true) => {}
+            Ok(false) => return Err(damaged(&table, "damaged at its end")),
+            Err(error) if error.kind() == ErrorKind::NotFound => return Err(damaged(&table, "missing")),
+            Err(error) => return Err(io("read", &table, &error)),
+        }
+    }
+    Ok(())
 }
 
-fn tables(path: &Path) -> Result<Vec<PathBuf>> {
-    let tables = path.join("tables");
-    let entries = match fs::read_dir(&tables) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(io("read", &tables, &error)),
+fn read(path: &Path) -> Result<Option<Vec<u8>>> {
+    match fs::read(path) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(io("read", path, &error)),
+    }
+}
+
+/// The ids of the tables that a manifest names, which must not be damaged.
+fn ids(manifest: &Path) -> io::Result<Vec<u64>> {
+    let no_such_form = || io::Error::new(ErrorKind::InvalidData, "not a manifest of a form that is known");
+    let archive = sfa::Reader::new(manifest).map_err(|_| no_such_form())?;
+    let section = archive.toc().section(b"tables").ok_or_else(no_such_form)?;
+    let bytes = fs::read(manifest)?;
+    let place = usize::try_from(section.pos()).map_err(|_| no_such_form())?;
+    let mut rest = bytes.get(place..).ok_or_else(no_such_form)?;
+    let mut take = |count: usize| {
+        let (taken, left) = rest.split_at_checked(count)?;
+        rest = left;
+        Some(taken)
     };
-    entries.map(|entry| entry.map(|entry| entry.path()).map_err(|error| io("read", &tables, &error))).collect()
+    let mut ids = Vec::new();
+    let mut walk = || {
+        for _ in 0..take(1)?[0] {
+            for _ in 0..take(1)?[0] {
+                for _ in 0..u32_of(take(4)?) {
+                    ids.push(u64_of(take(8)?));
+                    take(1 + 16 + 8)?;
+                }
+            }
+        }
+        Some(())
+    };
+    walk().ok_or_else(no_such_form)?;
+    Ok(ids)
 }
 
 fn check_contents(table: &Path) -> io::Result<bool> {
@@ -87,6 +115,10 @@ fn check_contents(table: &Path) -> io::Result<bool> {
     file.seek(SeekFrom::Start(place))?;
     file.take(size).read_to_end(&mut contents)?;
     Ok(xxh3_128(&contents) == u128_of(checksum))
+}
+
+fn u32_of(bytes: &[u8]) -> u32 {
+    bytes.first_chunk().map(|bytes| u32::from_le_bytes(*bytes)).unwrap_or_default()
 }
 
 fn u64_of(bytes: &[u8]) -> u64 {
