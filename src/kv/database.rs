@@ -5,10 +5,11 @@
 use std::sync::Arc;
 
 use super::faults::{self, Faults};
+use super::foundationdb::{self, Cluster};
 use super::memory::Memory;
 use super::transaction::{EngineTransaction, Transaction};
 use super::work::Counters;
-use super::{Result, Version, Work};
+use super::{Error, Result, Version, Work};
 use crate::clock::{Clock, Timestamp};
 
 /// A database. Clones are the same database.
@@ -22,6 +23,7 @@ pub struct Database {
 enum Engine {
     Memory(Memory),
     Faults(Faults),
+    FoundationDb(Cluster),
 }
 
 impl Database {
@@ -35,6 +37,15 @@ impl Database {
         Self::on(Engine::Faults(Faults::new(Memory::new(clock), plan)))
     }
 
+    /// The database on a cluster, reached before this returns: it waits on this thread, for as long as `options` say.
+    /// `clock` is time and randomness for who asks; the commit versions are the cluster's own.
+    ///
+    /// # Errors
+    /// `Cluster`, which says what is missing.
+    pub fn foundationdb(options: &foundationdb::Options, clock: Clock) -> Result<Self> {
+        Ok(Self::on(Engine::FoundationDb(Cluster::open(options, clock)?)))
+    }
+
     fn on(engine: Engine) -> Self {
         Self { engine, work: Arc::default() }
     }
@@ -44,6 +55,7 @@ impl Database {
         let engine = match &self.engine {
             Engine::Memory(memory) => EngineTransaction::Memory(memory.begin()),
             Engine::Faults(faults) => EngineTransaction::Faults(faults.begin()),
+            Engine::FoundationDb(cluster) => EngineTransaction::FoundationDb(cluster.begin()),
         };
         self.work.transactions.add(1);
         Transaction::new(engine, Arc::clone(&self.work))
@@ -57,6 +69,7 @@ impl Database {
         Ok(Self::on(match &self.engine {
             Engine::Memory(memory) => Engine::Memory(memory.fork(clock)),
             Engine::Faults(faults) => Engine::Faults(faults.fork(clock)),
+            Engine::FoundationDb(_) => return Err(Error::Unsupported("a cluster cannot be forked")),
         }))
     }
 
@@ -64,7 +77,16 @@ impl Database {
     pub const fn outcome_may_be_unknown(&self) -> bool {
         match &self.engine {
             Engine::Memory(_) => false,
-            Engine::Faults(_) => true,
+            Engine::Faults(_) | Engine::FoundationDb(_) => true,
+        }
+    }
+
+    /// Whether commit versions tell the time: if not, [`Database::version_at`] and [`Database::time_of`] cannot answer,
+    /// and whoever needs times keeps a map from versions to them.
+    pub const fn versions_tell_time(&self) -> bool {
+        match &self.engine {
+            Engine::Memory(_) | Engine::Faults(_) => true,
+            Engine::FoundationDb(_) => false,
         }
     }
 
@@ -72,21 +94,27 @@ impl Database {
         match &self.engine {
             Engine::Memory(memory) => memory.clock(),
             Engine::Faults(faults) => faults.memory().clock(),
+            Engine::FoundationDb(cluster) => cluster.clock(),
         }
     }
 
     /// The smallest version that a commit at `time` or later may have: from here on lie its stamps.
+    ///
+    /// # Errors
+    /// `Unsupported` where versions do not tell the time.
     #[expect(clippy::unused_async, reason = "a cluster looks this up")]
     pub async fn version_at(&self, time: Timestamp) -> Result<Version> {
         match &self.engine {
             Engine::Memory(_) | Engine::Faults(_) => Ok(Version::at(time, 0)),
+            Engine::FoundationDb(_) => Err(Error::Unsupported("a cluster's versions do not tell the time")),
         }
     }
 
-    /// The time of the commit that got `version`.
+    /// The time of the commit that got `version`; the start of all time where versions do not tell it.
     pub const fn time_of(&self, version: Version) -> Timestamp {
         match &self.engine {
             Engine::Memory(_) | Engine::Faults(_) => version.time(),
+            Engine::FoundationDb(_) => Timestamp(0),
         }
     }
 
@@ -98,18 +126,19 @@ impl Database {
     /// The controls of a database made by [`Database::faults`].
     pub const fn injected_faults(&self) -> Option<&Faults> {
         match &self.engine {
-            Engine::Memory(_) => None,
+            Engine::Memory(_) | Engine::FoundationDb(_) => None,
             Engine::Faults(faults) => Some(faults),
         }
     }
 
     /// Waits a little before attempt number `attempt`; embedded engines never leave the thread.
-    pub(super) fn back_off(&self, attempt: u32) {
+    pub(super) async fn back_off(&self, attempt: u32) {
         match &self.engine {
             Engine::Memory(_) | Engine::Faults(_) => {
                 // Threads that collided count different retries, so they draw different turns.
                 super::retry::yield_for_attempt(attempt, self.work.read().retries);
             }
+            Engine::FoundationDb(cluster) => cluster.back_off(attempt).await,
         }
     }
 
@@ -119,6 +148,7 @@ impl Database {
         match &self.engine {
             Engine::Memory(memory) => memory.skip_machine_time(millis),
             Engine::Faults(faults) => faults.memory().skip_machine_time(millis),
+            Engine::FoundationDb(_) => {}
         }
     }
 }

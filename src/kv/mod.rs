@@ -7,13 +7,14 @@
 //! Every engine enforces FoundationDB's limits (see [`limits`]), so nothing is built on one engine that another
 //! would refuse. `database` and `transaction` are the contract's face and dispatch over the engines; `retry` is the
 //! loop that runs a body until its outcome is known; `buffer`, `merge`, `ranges` and `conflicts` are what embedded engines
-//! share; `memory` and `faults` are engines. `contract` (tests only) is what every engine must pass.
+//! share; `memory`, `faults` and `foundationdb` are engines. `contract` (tests only) is what every engine must pass.
 
 mod buffer;
 mod conflicts;
 mod database;
 mod error;
 pub mod faults;
+pub mod foundationdb;
 pub mod limits;
 mod memory;
 mod merge;

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use super::work::Counters;
-use super::{Bytes, Error, Isolation, Page, RangeRead, Result, Version, Versionstamp, faults, memory};
+use super::{Bytes, Error, Isolation, Page, RangeRead, Result, Version, Versionstamp, faults, foundationdb, memory};
 
 /// A transaction. Clones are the same transaction. Dropping it without a commit leaves no trace.
 #[derive(Clone)]
@@ -21,6 +21,7 @@ struct Handle {
 pub(super) enum EngineTransaction {
     Memory(memory::Transaction),
     Faults(faults::Transaction),
+    FoundationDb(foundationdb::Transaction),
 }
 
 /// Calls the same method on whichever engine it is.
@@ -29,11 +30,19 @@ macro_rules! dispatch {
         match &$self.0.engine {
             EngineTransaction::Memory(transaction) => transaction.$method($($argument),*),
             EngineTransaction::Faults(transaction) => transaction.$method($($argument),*),
+            EngineTransaction::FoundationDb(transaction) => transaction.$method($($argument),*),
+        }
+    };
+    // What waits on a cluster.
+    ($self:ident . $method:ident ( $($argument:expr),* ) . await) => {
+        match &$self.0.engine {
+            EngineTransaction::Memory(transaction) => transaction.$method($($argument),*),
+            EngineTransaction::Faults(transaction) => transaction.$method($($argument),*),
+            EngineTransaction::FoundationDb(transaction) => transaction.$method($($argument),*).await,
         }
     };
 }
 
-#[expect(clippy::unused_async, reason = "a cluster's reads and commits wait")]
 impl Transaction {
     pub(super) fn new(engine: EngineTransaction, work: Arc<Counters>) -> Self {
         Self(Arc::new(Handle { engine, work }))
@@ -41,7 +50,7 @@ impl Transaction {
 
     /// The version of the snapshot this transaction reads: all commits up to it are seen, none after.
     pub async fn read_version(&self) -> Result<Version> {
-        dispatch!(self.read_version())
+        dispatch!(self.read_version().await)
     }
 
     /// The value of `key`, this transaction's own writes included.
@@ -49,7 +58,7 @@ impl Transaction {
         let work = &self.0.work;
         work.round_trips.add(1);
         work.keys_read.add(1);
-        let value = dispatch!(self.get(key, isolation))?;
+        let value = dispatch!(self.get(key, isolation).await)?;
         if let Some(value) = &value {
             work.bytes_read.add(key.len() + value.len());
         }
@@ -61,7 +70,7 @@ impl Transaction {
     pub async fn range(&self, read: &RangeRead) -> Result<Page> {
         let work = &self.0.work;
         work.round_trips.add(1);
-        let page = dispatch!(self.range(read))?;
+        let page = dispatch!(self.range(read).await)?;
         work.pairs_read.add(page.pairs.len());
         work.bytes_read.add(page.pairs.iter().map(|pair| pair.key.len() + pair.value.len()).sum());
         Ok(page)
@@ -135,7 +144,7 @@ impl Transaction {
     /// # Errors
     /// `Conflict` and `TooOld` were not committed, `MaybeCommitted` and `MaybeCommitsLater` may have been.
     pub async fn commit(&self) -> Result<Option<Versionstamp>> {
-        let outcome = dispatch!(self.commit());
+        let outcome = dispatch!(self.commit().await);
         match &outcome {
             Ok(_) => self.0.work.commits.add(1),
             Err(Error::Conflict) => self.0.work.conflicts.add(1),
