@@ -28,10 +28,13 @@ macro_rules! if_cfg_api_versions {
 mod tests {
     #[test]
     fn conditions_are_decided_for_version_7_3() {
-        assert!(if_cfg_api_versions!(min = 620 => { true } else { false }));
-        assert!(if_cfg_api_versions!(min = 730 => { true } else { false }));
-        assert!(!if_cfg_api_versions!(min = 740 => { true } else { false }));
-        assert!(!if_cfg_api_versions!(min = 510, max = 600 => { true } else { false }));
-        assert!(if_cfg_api_versions!(min = 510, max = 740 => { true } else { false }));
+        let decided = [
+            if_cfg_api_versions!(min = 620 => { true } else { false }),
+            if_cfg_api_versions!(min = 730 => { true } else { false }),
+            if_cfg_api_versions!(min = 740 => { true } else { false }),
+            if_cfg_api_versions!(min = 510, max = 600 => { true } else { false }),
+            if_cfg_api_versions!(min = 510, max = 740 => { true } else { false }),
+        ];
+        assert_eq!(decided, [true, true, false, false, true]);
     }
 }

@@ -17,7 +17,6 @@ struct Handle {
     work: Arc<Counters>,
 }
 
-#[expect(clippy::large_enum_variant, reason = "always behind an Arc; the large variant is the usual one")]
 pub(super) enum EngineTransaction {
     Memory(memory::Transaction),
     Faults(faults::Transaction),
