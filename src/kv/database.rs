@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::disk::{self, Disk, DiskOptions};
 use super::faults::{self, Faults};
+use super::foundationdb::{self, Cluster};
 use super::memory::Memory;
 use super::transaction::{EngineTransaction, Transaction};
 use super::work::Counters;
@@ -25,6 +26,7 @@ enum Engine {
     Memory(Memory),
     Disk(Disk),
     Faults(Faults),
+    FoundationDb(Cluster),
 }
 
 impl Database {
@@ -48,6 +50,15 @@ impl Database {
         Self::on(Engine::Faults(Faults::new(memory, plan)))
     }
 
+    /// The database on a cluster, reached before this returns: it waits on this thread, for as long as `options` say.
+    /// `clock` is time and randomness for who asks; the commit versions are the cluster's own.
+    ///
+    /// # Errors
+    /// `Cluster`, which says what is missing.
+    pub fn foundationdb(options: &foundationdb::Options, clock: Clock) -> Result<Self> {
+        Ok(Self::on(Engine::FoundationDb(Cluster::open(options, clock)?)))
+    }
+
     fn on(engine: Engine) -> Self {
         Self { engine, work: Arc::default() }
     }
@@ -58,6 +69,7 @@ impl Database {
             Engine::Memory(memory) => EngineTransaction::Memory(memory.begin()),
             Engine::Disk(disk) => EngineTransaction::Disk(disk.begin()),
             Engine::Faults(faults) => EngineTransaction::Faults(faults.begin()),
+            Engine::FoundationDb(cluster) => EngineTransaction::FoundationDb(cluster.begin()),
         };
         self.work.transactions.add(1);
         Transaction::new(engine, Arc::clone(&self.work))
@@ -72,6 +84,7 @@ impl Database {
             Engine::Memory(memory) => Engine::Memory(memory.fork(clock)),
             Engine::Disk(_) => return Err(Error::Unsupported("a fork of a database on disk")),
             Engine::Faults(faults) => Engine::Faults(faults.fork(clock)),
+            Engine::FoundationDb(_) => return Err(Error::Unsupported("a cluster cannot be forked")),
         }))
     }
 
@@ -81,6 +94,7 @@ impl Database {
         match &self.engine {
             Engine::Memory(_) | Engine::Disk(_) => true,
             Engine::Faults(faults) => !faults.has_opaque_versions(),
+            Engine::FoundationDb(_) => false,
         }
     }
 
@@ -89,6 +103,7 @@ impl Database {
         match &self.engine {
             Engine::Memory(_) | Engine::Disk(_) => false,
             Engine::Faults(faults) => faults.has_opaque_versions(),
+            Engine::FoundationDb(_) => true,
         }
     }
 
@@ -97,6 +112,7 @@ impl Database {
     pub const fn clears_ranges_at_once(&self) -> bool {
         match &self.engine {
             Engine::Memory(_) | Engine::Disk(_) | Engine::Faults(_) => false,
+            Engine::FoundationDb(_) => true,
         }
     }
 
@@ -104,7 +120,7 @@ impl Database {
     pub const fn outcome_may_be_unknown(&self) -> bool {
         match &self.engine {
             Engine::Memory(_) | Engine::Disk(_) => false,
-            Engine::Faults(_) => true,
+            Engine::Faults(_) | Engine::FoundationDb(_) => true,
         }
     }
 
@@ -114,6 +130,7 @@ impl Database {
             Engine::Memory(_) => "memory",
             Engine::Disk(_) => "disk",
             Engine::Faults(_) => "faults",
+            Engine::FoundationDb(_) => "foundationdb",
         }
     }
 
@@ -121,7 +138,7 @@ impl Database {
     pub fn path(&self) -> Option<&Path> {
         match &self.engine {
             Engine::Disk(disk) => Some(disk.path()),
-            Engine::Memory(_) | Engine::Faults(_) => None,
+            Engine::Memory(_) | Engine::Faults(_) | Engine::FoundationDb(_) => None,
         }
     }
 
@@ -129,7 +146,7 @@ impl Database {
     pub fn torn_bytes(&self) -> u64 {
         match &self.engine {
             Engine::Disk(disk) => disk.torn_bytes(),
-            Engine::Memory(_) | Engine::Faults(_) => 0,
+            Engine::Memory(_) | Engine::Faults(_) | Engine::FoundationDb(_) => 0,
         }
     }
 
@@ -138,7 +155,7 @@ impl Database {
     pub fn close(&self) {
         match &self.engine {
             Engine::Disk(disk) => disk.close(),
-            Engine::Memory(_) | Engine::Faults(_) => {}
+            Engine::Memory(_) | Engine::Faults(_) | Engine::FoundationDb(_) => {}
         }
     }
 
@@ -147,22 +164,27 @@ impl Database {
             Engine::Memory(memory) => memory.clock(),
             Engine::Disk(disk) => disk.clock(),
             Engine::Faults(faults) => faults.memory().clock(),
+            Engine::FoundationDb(cluster) => cluster.clock(),
         }
     }
 
-    /// The smallest version that a commit at `time` or later may have: from here on lie its stamps. Only where versions
-    /// tell the time.
+    /// The smallest version that a commit at `time` or later may have: from here on lie its stamps.
+    ///
+    /// # Errors
+    /// `Unsupported` where versions do not tell the time.
     #[expect(clippy::unused_async, reason = "a cluster looks this up")]
     pub async fn version_at(&self, time: Timestamp) -> Result<Version> {
         match &self.engine {
             Engine::Memory(_) | Engine::Disk(_) | Engine::Faults(_) => Ok(Version::at(time, 0)),
+            Engine::FoundationDb(_) => Err(Error::Unsupported("a cluster's versions do not tell the time")),
         }
     }
 
-    /// The time of the commit that got `version`. Only where versions tell the time.
+    /// The time of the commit that got `version`; the start of all time where versions do not tell it.
     pub const fn time_of(&self, version: Version) -> Timestamp {
         match &self.engine {
             Engine::Memory(_) | Engine::Disk(_) | Engine::Faults(_) => version.time(),
+            Engine::FoundationDb(_) => Timestamp(0),
         }
     }
 
@@ -174,18 +196,19 @@ impl Database {
     /// The controls of a database made by [`Database::faults`].
     pub const fn injected_faults(&self) -> Option<&Faults> {
         match &self.engine {
-            Engine::Memory(_) | Engine::Disk(_) => None,
+            Engine::Memory(_) | Engine::Disk(_) | Engine::FoundationDb(_) => None,
             Engine::Faults(faults) => Some(faults),
         }
     }
 
     /// Waits a little before attempt number `attempt`; embedded engines never leave the thread.
-    pub(super) fn back_off(&self, attempt: u32) {
+    pub(super) async fn back_off(&self, attempt: u32) {
         match &self.engine {
             Engine::Memory(_) | Engine::Disk(_) | Engine::Faults(_) => {
                 // Threads that collided count different retries, so they draw different turns.
                 super::retry::yield_for_attempt(attempt, self.work.read().retries);
             }
+            Engine::FoundationDb(cluster) => cluster.back_off(attempt).await,
         }
     }
 
@@ -196,6 +219,7 @@ impl Database {
             Engine::Memory(memory) => memory.skip_machine_time(millis),
             Engine::Disk(disk) => disk.skip_machine_time(millis),
             Engine::Faults(faults) => faults.memory().skip_machine_time(millis),
+            Engine::FoundationDb(_) => {}
         }
     }
 }

@@ -1,5 +1,7 @@
 //! What can go wrong at or below the key-value contract. The only error enum besides `crate::error::Error`.
 
+use super::foundationdb::ClusterError;
+
 /// An error of an engine or of the contract's own rules.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
@@ -21,6 +23,10 @@ pub enum Error {
     /// A range was read into which an uncommitted versionstamped key of the same transaction may fall (FoundationDB 1036).
     #[error("read or wrote an unreadable key")]
     AccessedUnreadable,
+    /// The cluster asks to be tried again later: it is behind, busy or throttling (FoundationDB 1037, 1042, 1213, …). Nothing
+    /// was committed.
+    #[error("the cluster is busy (FoundationDB {0})")]
+    Busy(i32),
     #[error("key of {0} bytes exceeds the limit of 10,000")]
     KeyTooLarge(usize),
     #[error("value of {0} bytes exceeds the limit of 100,000")]
@@ -44,6 +50,9 @@ pub enum Error {
     RetryLimit(u32),
     #[error("storage: {0}")]
     Io(String),
+    /// The cluster or its client cannot be used.
+    #[error(transparent)]
+    Cluster(#[from] ClusterError),
     /// What is stored does not decode: never silently skipped.
     #[error("stored data is damaged: {0}")]
     Corrupt(String),
@@ -65,7 +74,12 @@ impl Error {
     pub const fn is_retryable(&self) -> bool {
         matches!(
             self,
-            Self::Conflict | Self::MaybeCommitted | Self::MaybeCommitsLater | Self::TooOld | Self::FutureVersion
+            Self::Conflict
+                | Self::MaybeCommitted
+                | Self::MaybeCommitsLater
+                | Self::TooOld
+                | Self::FutureVersion
+                | Self::Busy(_)
         )
     }
 

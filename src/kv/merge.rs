@@ -37,6 +37,21 @@ pub(super) enum Overlay<'a> {
     Unreadable,
 }
 
+/// A copy of its own, as a cluster sends it.
+impl Pair for KeyValue {
+    fn key(&self) -> &[u8] {
+        &self.key
+    }
+
+    fn value(&self) -> &[u8] {
+        &self.value
+    }
+
+    fn into_pair(self) -> Self {
+        self
+    }
+}
+
 pub(super) struct Merge {
     page: Page,
     reverse: bool,

@@ -6,8 +6,9 @@
 //!
 //! Every engine enforces FoundationDB's limits (see [`limits`]), so nothing is built on one engine that another
 //! would refuse. `database` and `transaction` are the contract's face and dispatch over the engines; `retry` is the
-//! loop that runs a body until its outcome is known; `embedded` (on `buffer`, `merge`, `ranges` and `conflicts`) is the transaction
-//! that embedded engines share; `memory`, `disk` and `faults` are engines. `contract` (tests only) is what every engine must pass.
+//! loop that runs a body until its outcome is known; `embedded` (on `buffer`, `merge`, `ranges` and `conflicts`) is the
+//! transaction that embedded engines share; `memory`, `disk`, `faults` and `foundationdb` are engines. `contract` (tests
+//! only) is what every engine must pass.
 
 mod buffer;
 mod conflicts;
@@ -16,6 +17,7 @@ mod disk;
 mod embedded;
 mod error;
 pub mod faults;
+pub mod foundationdb;
 pub mod limits;
 mod memory;
 mod merge;

@@ -75,7 +75,7 @@ impl Database {
         E: RetryDecision + From<Error>,
     {
         for attempt in 0..ATTEMPTS {
-            self.before_attempt(attempt);
+            self.before_attempt(attempt).await;
             let transaction = self.begin();
             let answer = match body(transaction.clone()).await {
                 Ok(answer) => answer,
@@ -102,7 +102,7 @@ impl Database {
         E: RetryDecision + From<Error>,
     {
         for attempt in 0..ATTEMPTS {
-            self.before_attempt(attempt);
+            self.before_attempt(attempt).await;
             match body(self.begin()).await {
                 Err(error) if is_retryable(&error) => {}
                 outcome => return outcome,
@@ -111,10 +111,10 @@ impl Database {
         Err(E::from(Error::RetryLimit(ATTEMPTS)))
     }
 
-    fn before_attempt(&self, attempt: u32) {
+    async fn before_attempt(&self, attempt: u32) {
         if attempt > 0 {
             self.work.retries.add(1);
-            self.back_off(attempt);
+            self.back_off(attempt).await;
         }
     }
 
@@ -138,7 +138,7 @@ impl Database {
         let mut faults = 0;
         for attempt in 0..ATTEMPTS {
             if attempt > 0 {
-                self.back_off(attempt);
+                self.back_off(attempt).await;
             }
             match self.fence(id).await {
                 Ok(attempt) => return Ok(attempt),

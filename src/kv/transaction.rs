@@ -6,7 +6,9 @@
 use std::sync::Arc;
 
 use super::work::Counters;
-use super::{Bytes, Error, Isolation, Page, RangeRead, Result, Version, Versionstamp, disk, faults, memory};
+use super::{
+    Bytes, Error, Isolation, Page, RangeRead, Result, Version, Versionstamp, disk, faults, foundationdb, memory,
+};
 
 /// A transaction. Clones are the same transaction. Dropping it without a commit leaves no trace.
 #[derive(Clone)]
@@ -21,6 +23,7 @@ pub(super) enum EngineTransaction {
     Memory(memory::Transaction),
     Disk(disk::Transaction),
     Faults(faults::Transaction),
+    FoundationDb(foundationdb::Transaction),
 }
 
 /// Calls the same method on whichever engine it is.
@@ -30,11 +33,20 @@ macro_rules! dispatch {
             EngineTransaction::Memory(transaction) => transaction.$method($($argument),*),
             EngineTransaction::Disk(transaction) => transaction.$method($($argument),*),
             EngineTransaction::Faults(transaction) => transaction.$method($($argument),*),
+            EngineTransaction::FoundationDb(transaction) => transaction.$method($($argument),*),
+        }
+    };
+    // What waits on a cluster.
+    ($self:ident . $method:ident ( $($argument:expr),* ) . await) => {
+        match &$self.0.engine {
+            EngineTransaction::Memory(transaction) => transaction.$method($($argument),*),
+            EngineTransaction::Disk(transaction) => transaction.$method($($argument),*),
+            EngineTransaction::Faults(transaction) => transaction.$method($($argument),*),
+            EngineTransaction::FoundationDb(transaction) => transaction.$method($($argument),*).await,
         }
     };
 }
 
-#[expect(clippy::unused_async, reason = "a cluster's reads and commits wait")]
 impl Transaction {
     pub(super) fn new(engine: EngineTransaction, work: Arc<Counters>) -> Self {
         Self(Arc::new(Handle { engine, work }))
@@ -42,7 +54,7 @@ impl Transaction {
 
     /// The version of the snapshot this transaction reads: all commits up to it are seen, none after.
     pub async fn read_version(&self) -> Result<Version> {
-        dispatch!(self.read_version())
+        dispatch!(self.read_version().await)
     }
 
     /// The value of `key`, this transaction's own writes included.
@@ -52,7 +64,7 @@ impl Transaction {
         work.keys_read.add(1);
         #[cfg(test)]
         super::rounds::wait().await;
-        let value = dispatch!(self.get(key, isolation))?;
+        let value = dispatch!(self.get(key, isolation).await)?;
         if let Some(value) = &value {
             work.bytes_read.add(key.len() + value.len());
         }
@@ -66,7 +78,7 @@ impl Transaction {
         work.round_trips.add(1);
         #[cfg(test)]
         super::rounds::wait().await;
-        let page = dispatch!(self.range(read))?;
+        let page = dispatch!(self.range(read).await)?;
         work.pairs_read.add(page.pairs.len());
         work.bytes_read.add(page.pairs.iter().map(|pair| pair.key.len() + pair.value.len()).sum());
         Ok(page)
@@ -146,6 +158,7 @@ impl Transaction {
             EngineTransaction::Memory(transaction) => transaction.commit(),
             EngineTransaction::Disk(transaction) => transaction.commit().await,
             EngineTransaction::Faults(transaction) => transaction.commit(),
+            EngineTransaction::FoundationDb(transaction) => transaction.commit().await,
         };
         match &outcome {
             Ok(_) => self.0.work.commits.add(1),

@@ -1,0 +1,50 @@
+//! Waiting for the client's answers, from a task or from a thread.
+//!
+//! The client calls back on its network thread; the waker that it then wakes may belong to any executor, or to none.
+
+use std::future::Future;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::{self, Thread};
+use std::time::{Duration, Instant};
+
+/// A future of the client, whose wake-up cannot get lost.
+///
+/// The client's binding looks whether there is an answer, and then notes whom to wake. An answer between the two wakes
+/// whoever polled before: which may be nobody, for Python polls once before it waits. Looking again closes the gap.
+pub(super) struct Answer<F>(pub(super) F);
+
+impl<F: Future + Unpin> Future for Answer<F> {
+    type Output = F::Output;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
+        match Pin::new(&mut self.0).poll(context) {
+            Poll::Pending => Pin::new(&mut self.0).poll(context),
+            ready @ Poll::Ready(_) => ready,
+        }
+    }
+}
+
+struct Unpark(Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+}
+
+/// Waits for a future on this thread; no answer in time is none.
+pub(super) fn wait_on_thread<T>(future: impl Future<Output = T>, patience: Duration) -> Option<T> {
+    // A little more, so that the client's own word on the matter comes first.
+    let deadline = Instant::now() + patience + Duration::from_secs(1);
+    let waker = Waker::from(Arc::new(Unpark(thread::current())));
+    let mut future = pin!(future);
+    loop {
+        if let Poll::Ready(answer) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
+            return Some(answer);
+        }
+        let left = deadline.checked_duration_since(Instant::now())?;
+        thread::park_timeout(left);
+    }
+}

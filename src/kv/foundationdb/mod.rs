@@ -1,0 +1,194 @@
+//! The `foundationdb` engine: a cluster, through FoundationDB's own client library.
+//!
+//! The client does what embedded engines do with `buffer`: it merges own writes into reads and finds out what conflicts.
+//! `network` loads the library and runs its one thread; `cluster_file` finds the file that names a cluster; `transaction`
+//! is the contract on top of the client's transactions, `stamped` keeps the writes that are stamped until the commit;
+//! `answer` is how futures of the client are awaited, `error` what its codes mean here.
+//!
+//! Invariants: nothing here needs Python's GIL or an async runtime; nothing waits longer than the options say; a process
+//! that was forked off never calls the client, not even to free what it inherited. It must not know who calls it.
+
+mod answer;
+mod cluster_file;
+mod error;
+mod network;
+mod stamped;
+mod transaction;
+
+use std::mem::ManuallyDrop;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ::foundationdb as client;
+use client::options::{DatabaseOption, TransactionOption};
+
+use super::Result;
+use crate::clock::Clock;
+use answer::Answer;
+pub use error::ClusterError;
+pub use network::shut_down;
+pub(super) use transaction::Transaction;
+
+/// Steps of the client's own growing delay that the waiting between two attempts has at most.
+const LONGEST_BACK_OFF: u32 = 7;
+
+/// FoundationDB's code of a conflict, which the client knows a delay for.
+const NOT_COMMITTED: i32 = 1020;
+
+/// Where a cluster is and how long to wait for it.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The cluster file; if none is named, `FDB_CLUSTER_FILE`, `./fdb.cluster` and the system's are tried in turn.
+    pub cluster_file: Option<PathBuf>,
+    /// The client library; if none is named, `FDB_LOCAL_CLIENT_LIBRARY_PATH` and the system's are tried in turn.
+    pub library: Option<PathBuf>,
+    /// How long opening waits for the cluster's first answer.
+    pub open_timeout: Duration,
+    /// How long one transaction waits for the cluster, before it fails.
+    pub transaction_timeout: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            cluster_file: None,
+            library: None,
+            open_timeout: Duration::from_secs(5),
+            transaction_timeout: Duration::from_secs(30),
+        }
+    }
+}
+
+/// A database on a cluster. Clones are the same database.
+#[derive(Clone)]
+pub(super) struct Cluster(Arc<Shared>);
+
+struct Shared {
+    /// Given back to the client only in the process that got it.
+    database: ManuallyDrop<client::Database>,
+    file: PathBuf,
+    transaction_timeout: Duration,
+    clock: Clock,
+}
+
+impl std::fmt::Debug for Cluster {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Cluster").field("file", &self.0.file).finish_non_exhaustive()
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        network::give_back(&mut self.database);
+    }
+}
+
+fn milliseconds(duration: Duration) -> i32 {
+    i32::try_from(duration.as_millis()).unwrap_or(i32::MAX).max(1)
+}
+
+impl Cluster {
+    /// Loads the client library if that is still to be done, and waits for the cluster's first answer.
+    pub(super) fn open(options: &Options, clock: Clock) -> Result<Self> {
+        let file = cluster_file::find(options.cluster_file.as_deref())?;
+        network::boot(options.library.as_deref())?;
+        let database = client::Database::from_path(&cluster_file::as_text(&file)?)
+            .map_err(|error| error::of_opening(error, &file, options.open_timeout))?;
+        let shared = Shared {
+            database: ManuallyDrop::new(database),
+            file,
+            transaction_timeout: options.transaction_timeout,
+            clock,
+        };
+        let cluster = Self(Arc::new(shared));
+        cluster.reach(options.open_timeout)?;
+        Ok(cluster)
+    }
+
+    /// Waits until the cluster has given a read version.
+    fn reach(&self, patience: Duration) -> Result<(), ClusterError> {
+        let of_opening = |error| error::of_opening(error, &self.0.file, patience);
+        let timeout = milliseconds(self.0.transaction_timeout);
+        self.0.database.set_option(DatabaseOption::TransactionTimeout(timeout)).map_err(of_opening)?;
+        let probe = self.0.database.create_trx().map_err(of_opening)?;
+        probe.set_option(TransactionOption::Timeout(milliseconds(patience))).map_err(of_opening)?;
+        let answer = answer::wait_on_thread(Answer(probe.get_read_version()), patience);
+        match answer {
+            Some(Ok(_)) => Ok(()),
+            // A cluster that only asks for patience has been reached.
+            Some(Err(error)) if error.is_retryable() => Ok(()),
+            Some(Err(error)) => Err(of_opening(error)),
+            None => Err(ClusterError::Unreachable { file: self.0.file.clone(), waited: patience }),
+        }
+    }
+
+    pub(super) fn begin(&self) -> Transaction {
+        let begun = network::check()
+            .map_err(super::Error::from)
+            .and_then(|()| self.0.database.create_trx().map_err(|error| error::of_read(error, self)));
+        Transaction::new(self.clone(), begun)
+    }
+
+    pub(super) fn clock(&self) -> &Clock {
+        &self.0.clock
+    }
+
+    /// Waits as the client would before attempt number `attempt`: at random, and longer from one to the next.
+    pub(super) async fn back_off(&self, attempt: u32) {
+        if network::check().is_err() {
+            return;
+        }
+        let Ok(mut waiting) = self.0.database.create_trx() else { return };
+        for _ in 0..attempt.min(LONGEST_BACK_OFF) {
+            // A transaction waits longer each time it is told of an error.
+            match Answer(waiting.on_error(client::FdbError::from_code(NOT_COMMITTED))).await {
+                Ok(same) => waiting = same,
+                Err(_) => return,
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::kv::{Database, Error};
+
+    fn refusal(options: &Options) -> ClusterError {
+        match Database::foundationdb(options, Clock::system()) {
+            Err(Error::Cluster(error)) => error,
+            outcome => unreachable!("{outcome:?}"),
+        }
+    }
+
+    fn options(cluster_file: &Path) -> Options {
+        let library = Some(PathBuf::from("/nowhere/libfdb_c.so"));
+        Options { cluster_file: Some(cluster_file.to_path_buf()), library, ..Options::default() }
+    }
+
+    #[test]
+    fn a_cluster_file_that_is_missing_or_holds_no_address_is_refused_by_name() {
+        let missing = Path::new("/nowhere/fdb.cluster");
+        let error = refusal(&options(missing));
+        assert!(matches!(&error, ClusterError::ClusterFile { path, .. } if path == missing), "{error}");
+        let other = Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml");
+        let error = refusal(&options(&other));
+        assert!(error.to_string().contains("it holds no line like description:id@host:port"), "{error}");
+    }
+
+    #[test]
+    fn a_missing_library_is_refused_with_what_to_install() -> std::io::Result<()> {
+        let file = std::env::temp_dir().join(format!("fdyno-{}.cluster", std::process::id()));
+        std::fs::write(&file, "test:test@127.0.0.1:4500\n")?;
+        let error = refusal(&options(&file));
+        std::fs::remove_file(&file)?;
+        assert!(matches!(error, ClusterError::LibraryMissing { .. }), "{error}");
+        for part in ["/nowhere/libfdb_c.so", "foundationdb-clients", "FDB_LOCAL_CLIENT_LIBRARY_PATH"] {
+            assert!(error.to_string().contains(part), "{error}");
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,124 @@
+//! The client library's one network thread: started with the first cluster, stopped once at the end of the process.
+//!
+//! The client can be started once in a process and does not survive a fork, so this remembers whose process it is.
+//! The thread runs the library's own event loop and never sees Python.
+
+use std::mem::ManuallyDrop;
+use std::path::Path;
+use std::process;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread::{self, JoinHandle};
+
+use ::foundationdb as client;
+use client::api::{FdbApiBuilder, NetworkRunner, NetworkStop};
+use foundationdb_sys as sys;
+
+use super::ClusterError;
+use crate::fork::Lock;
+
+/// The version of the API that is spoken here.
+const API_VERSION: i32 = sys::FDB_API_VERSION.cast_signed();
+
+enum State {
+    Off,
+    Running {
+        stop: NetworkStop,
+        thread: JoinHandle<()>,
+    },
+    /// It can be tried only once.
+    Failed(ClusterError),
+    Stopped,
+}
+
+static STATE: Lock<State> = Lock::new(State::Off);
+
+/// The process whose client runs; none before it was started, and none again after it was stopped.
+static OWNER: AtomicU32 = AtomicU32::new(NOBODY);
+
+const NOBODY: u32 = 0;
+
+/// Whether the client may be called.
+pub(super) fn check() -> Result<(), ClusterError> {
+    match OWNER.load(Ordering::Acquire) {
+        NOBODY => Err(ClusterError::ShutDown),
+        owner if owner == process::id() => Ok(()),
+        _ => Err(ClusterError::UsedAfterFork),
+    }
+}
+
+/// Drops what belongs to the client, unless the client is gone or another process's: then it is left alone.
+pub(super) fn give_back<T>(owned: &mut ManuallyDrop<T>) {
+    if check().is_ok() {
+        // SAFETY: called from the drop of the one owner, which does not touch the value again.
+        #[expect(unsafe_code, reason = "a handle of a client that is gone must not be given back to it")]
+        unsafe {
+            ManuallyDrop::drop(owned);
+        }
+    }
+}
+
+/// Starts the client, unless it runs.
+pub(super) fn boot(library: Option<&Path>) -> Result<(), ClusterError> {
+    let mut state = STATE.lock();
+    match &*state {
+        State::Running { .. } => return check().and_then(|()| load(library)),
+        State::Failed(error) => return Err(error.clone()),
+        State::Stopped => return Err(ClusterError::ShutDown),
+        State::Off => {}
+    }
+    // What fails until here can be mended while the process runs.
+    load(library)?;
+    let newest = client::api::get_max_api_version();
+    if newest < API_VERSION {
+        return Err(ClusterError::LibraryVersion { newest });
+    }
+    match start() {
+        Ok((stop, thread)) => {
+            *state = State::Running { stop, thread };
+            OWNER.store(process::id(), Ordering::Release);
+            Ok(())
+        }
+        Err(error) => {
+            *state = State::Failed(error.clone());
+            Err(error)
+        }
+    }
+}
+
+fn load(library: Option<&Path>) -> Result<(), ClusterError> {
+    sys::load(library).map_err(|error| ClusterError::LibraryMissing { reason: error.to_string() })
+}
+
+fn start() -> Result<(NetworkStop, JoinHandle<()>), ClusterError> {
+    let failed = |error| ClusterError::client("starting its network", error);
+    let (runner, started) = FdbApiBuilder::default().build().and_then(|builder| builder.build()).map_err(failed)?;
+    let thread = thread::Builder::new()
+        .name("fdyno-foundationdb".to_owned())
+        .spawn(move || run(runner))
+        .map_err(|error| ClusterError::Client { doing: "starting its thread", code: 0, text: error.to_string() })?;
+    Ok((started.wait(), thread))
+}
+
+fn run(runner: NetworkRunner) {
+    // SAFETY: `shut_down` stops the network before the process ends; Python's boundary sees to its being called.
+    #[expect(unsafe_code, reason = "the client's event loop, which must be stopped before the process ends")]
+    let _ended = unsafe { runner.run() };
+    // Ends by `shut_down`, or because the event loop failed: then every future tells so itself.
+}
+
+/// Stops the client, and waits until its thread has ended. For the end of the process: nothing can start it again.
+/// Does nothing where no client runs, and nothing in a forked child.
+pub fn shut_down() {
+    let mut state = STATE.lock();
+    if check().is_err() {
+        return;
+    }
+    let running = std::mem::replace(&mut *state, State::Stopped);
+    OWNER.store(NOBODY, Ordering::Release);
+    drop(state);
+    if let State::Running { stop, thread } = running
+        && stop.stop().is_ok()
+    {
+        let _ = thread.join();
+    }
+}
