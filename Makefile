@@ -19,6 +19,7 @@ test: test-rust test-python test-hooks test-botocore test-wheel ## all Rust and 
 
 test-rust: ## Rust tests: contract, model with faults, properties, operations
 	FDYNO_SEEDS=$(SEEDS) $(CARGO) test --locked
+	$(CARGO) test --locked -p foundationdb-sys --features fdb-7_3
 
 test-python: $(VENV)/.built ## boto3 black-box tests, hook, plugin, notebook
 	$(BIN)/python -m pytest tests/python
