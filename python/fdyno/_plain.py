@@ -74,9 +74,10 @@ class Handler:
     def before_endpoint_resolution(self, builtins: Any, model: Any, context: dict[str, Any], **_: Any) -> None:
         if context.get("is_presign_request"):
             return
-        # An account's own endpoint would be looked up with credentials that may be missing or expired.
-        if self._chosen(model, context).database is not None and "AWS::Auth::AccountId" in builtins:
-            builtins["AWS::Auth::AccountId"] = None
+        # An account's own endpoint would be looked up with credentials that may be missing or expired: it is the database's.
+        database = self._chosen(model, context).database
+        if database is not None and "AWS::Auth::AccountId" in builtins:
+            builtins["AWS::Auth::AccountId"] = database.account
 
     def before_sign(self, request: Any, **_: Any) -> None:
         client = self._client()

@@ -55,6 +55,13 @@ const DIFFERENCES: &[(&str, &str)] = &[
          process is left if one ends.",
     ),
     (
+        "Wording",
+        "Messages are AWS's where they are known. Ours is the wording for attribute names that are empty or longer than \
+         65,535 bytes, for placeholders longer than 255 bytes, and for names and values of more than 2 MB behind a \
+         request's placeholders. `Value` beside `ComparisonOperator` in `Expected` is accepted, as DynamoDB is reported to \
+         do, although its documentation says otherwise.",
+    ),
+    (
         "Statistics",
         "`ItemCount`, `TableSizeBytes` and those of indexes are exact at every moment; DynamoDB refreshes them every six \
          hours. Item collection sizes are always given as between 0 and 1 GB, and there is no limit of 10 GB.",

@@ -13,7 +13,7 @@ use crate::expression::{
     Projection, Update,
 };
 use crate::item::wire::ValueInput;
-use crate::item::{AttributeValue, Invalid};
+use crate::item::{AttributeValue, Invalid, check_name};
 
 /// One attribute value, or the rule that it breaks.
 #[derive(Clone, Debug)]
@@ -151,6 +151,7 @@ fn projection(names: &[String]) -> Result<Projection, Error> {
 fn update(updates: &BTreeMap<String, AttributeValueUpdate>) -> Result<Update, Error> {
     let mut lowered = Vec::with_capacity(updates.len());
     for (attribute, update) in updates {
+        check_name(attribute)?;
         let action = match update.action.as_deref() {
             Some("ADD") => AttributeAction::Add,
             Some("DELETE") => AttributeAction::Delete,
@@ -168,6 +169,7 @@ fn key_condition(conditions: &BTreeMap<String, Condition>) -> Result<KeyConditio
 fn constraints_of(conditions: &BTreeMap<String, Condition>) -> Result<Vec<Constraint<'_>>, Error> {
     let mut lowered = Vec::with_capacity(conditions.len());
     for (attribute, condition) in conditions {
+        check_name(attribute)?;
         let values = list(condition.attribute_value_list.as_ref())?.unwrap_or_default();
         // Constraints have made sure that there is a known operator.
         let operator = operator(condition.comparison_operator.as_deref()).unwrap_or(ComparisonOperator::Eq);
@@ -182,6 +184,7 @@ fn condition(
 ) -> Result<expression::Condition, Error> {
     let mut lowered = Vec::new();
     for (attribute, expected) in expected.into_iter().flatten() {
+        check_name(attribute)?;
         lowered.push(expression::Expected {
             attribute,
             value: value(expected.value.as_ref())?,

@@ -12,7 +12,7 @@ use serde::ser::{Serialize, Serializer};
 use crate::clock;
 use crate::error::Error;
 use crate::item::wire::ItemInput;
-use crate::item::{Invalid, Item, Name};
+use crate::item::{Invalid, Item, Name, check_name};
 
 /// The name under which timestamps cross a boundary: a newtype struct over seconds since the epoch.
 pub const TIMESTAMP: &str = "Timestamp";
@@ -66,7 +66,9 @@ pub struct Attributes(Result<Item, (Name, Invalid)>);
 
 impl Attributes {
     pub fn item(&self) -> Result<&Item, Error> {
-        self.0.as_ref().map_err(|(_, Invalid(message))| Error::Validation(message.clone()))
+        let item = self.0.as_ref().map_err(|(_, Invalid(message))| Error::Validation(message.clone()))?;
+        item.iter().try_for_each(|(name, _)| check_name(name))?;
+        Ok(item)
     }
 
     /// As ExpressionAttributeValues, about which DynamoDB names the placeholder.

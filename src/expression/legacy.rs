@@ -99,8 +99,8 @@ pub struct AttributeUpdate<'a> {
 impl<'a> Expected<'a> {
     /// The constraint that the two older ways of saying it, Value and Exists, stand for.
     ///
-    /// The rules and messages were measured on DynamoDB (floci issue 2126, 2026-08-04): Value beside
-    /// ComparisonOperator is accepted although the documentation says otherwise.
+    /// Value beside ComparisonOperator is accepted, as DynamoDB is reported to do (2026-08-04) although its documentation
+    /// says otherwise.
     fn constraint(&self) -> Result<Constraint<'a>, Error> {
         let attribute = self.attribute;
         let refuse = |what: &str| Err(invalid(&format!("{what} for Attribute: {attribute}")));

@@ -7,7 +7,14 @@ use std::collections::BTreeMap;
 
 use super::token::is_word_byte;
 use crate::error::Error;
-use crate::item::{AttributeValue, Item};
+use crate::item::{AttributeValue, Invalid, Item, check_name};
+
+// AWS documents both limits of expressions ("Service, account, and table quotas", expression parameters); the wording of their
+// errors is ours.
+/// Longest placeholder, in bytes, its sigil included.
+const MAX_KEY: usize = 255;
+/// Most bytes that the placeholders of a request stand for.
+const MAX_SIZE: usize = 2 * 1024 * 1024;
 
 #[derive(Debug)]
 struct Placeholder<'a, T: ?Sized> {
@@ -37,6 +44,11 @@ impl<'a> Substitutions<'a> {
                         "ExpressionAttributeNames contains invalid value: Empty attribute name for key {key}"
                     )));
                 }
+                if let Err(Invalid(message)) = check_name(name) {
+                    return Err(Error::Validation(format!(
+                        "ExpressionAttributeNames contains invalid value: {message} for key {key}"
+                    )));
+                }
                 substitutions.names.push(Placeholder { key, stands_for: name.as_str(), used: false });
             }
         }
@@ -45,7 +57,19 @@ impl<'a> Substitutions<'a> {
             substitutions.values =
                 values.iter().map(|(key, stands_for)| Placeholder { key, stands_for, used: false }).collect();
         }
+        if substitutions.size() > MAX_SIZE {
+            return Err(Error::validation(format!(
+                "The names and values that placeholders stand for are larger than {MAX_SIZE} bytes"
+            )));
+        }
         Ok(substitutions)
+    }
+
+    /// Bytes of what placeholders stand for.
+    fn size(&self) -> usize {
+        let names: usize = self.names.iter().map(|placeholder| placeholder.stands_for.len()).sum();
+        let values: usize = self.values.iter().map(|placeholder| placeholder.stands_for.size()).sum();
+        names + values
     }
 
     /// What DynamoDB says when placeholders come with a request that has no expression. `absent` names the expression
@@ -101,6 +125,11 @@ fn check_keys<'k>(parameter: &str, sigil: char, keys: impl Iterator<Item = &'k s
         if !well_formed {
             return Err(Error::validation(format!("{parameter} contains invalid key: Syntax error; key: \"{key}\"")));
         }
+        if key.len() > MAX_KEY {
+            return Err(Error::validation(format!(
+                "{parameter} contains invalid key: The key is longer than {MAX_KEY} bytes; key: \"{key}\""
+            )));
+        }
     }
     if empty { Err(Error::validation(format!("{parameter} must not be empty"))) } else { Ok(()) }
 }
@@ -147,6 +176,23 @@ mod tests {
             message(None, Some(&values(&["a"]))),
             "ExpressionAttributeValues contains invalid key: Syntax error; key: \"a\""
         );
+    }
+
+    #[test]
+    fn placeholders_and_what_they_stand_for_have_limits() {
+        let error = |names: &[(&str, &str)], item: Item| {
+            let names = (!names.is_empty()).then(|| self::names(names));
+            Substitutions::new(names.as_ref(), (!item.is_empty()).then_some(&item)).err().map(|error| error.to_string())
+        };
+        let (fits, longer) = ("#".to_owned() + &"b".repeat(254), "#".to_owned() + &"b".repeat(255));
+        assert_eq!(error(&[(&fits, "x")], Item::new()), None);
+        assert!(error(&[(&longer, "x")], Item::new()).unwrap().contains("longer than 255 bytes"));
+        let (fits, longer) = ("n".repeat(65_535), "n".repeat(65_536));
+        assert_eq!(error(&[("#a", &fits)], Item::new()), None);
+        assert!(error(&[("#a", &longer)], Item::new()).unwrap().ends_with("65535 bytes for key #a"));
+        let value = |length: usize| [(":v".into(), AttributeValue::S("x".repeat(length)))].into_iter().collect();
+        assert_eq!(error(&[("#a", "x")], value(MAX_SIZE - 1)), None);
+        assert!(error(&[("#a", "xy")], value(MAX_SIZE - 1)).unwrap().contains("larger than 2097152 bytes"));
     }
 
     #[test]

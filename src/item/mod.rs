@@ -26,6 +26,21 @@ pub const MAX_DEPTH: usize = 32;
 /// Largest item: 400 KB by DynamoDB's size rule.
 pub const MAX_ITEM_SIZE: usize = 400 * 1024;
 
+/// Longest attribute name, in bytes: AWS's naming rules, and the bound in botocore's model.
+pub const MAX_NAME: usize = 65_535;
+
+/// Checks the name of an attribute that a request writes or asks about. AWS documents the rule (from one character to
+/// 64 KB); the wording is ours.
+pub fn check_name(name: &str) -> Result<(), Invalid> {
+    match name.len() {
+        0 => Err(Invalid::new("One or more parameter values were invalid: Empty attribute name")),
+        1..=MAX_NAME => Ok(()),
+        _ => Err(Invalid::new(format!(
+            "One or more parameter values were invalid: Attribute name is longer than {MAX_NAME} bytes"
+        ))),
+    }
+}
+
 /// A value that breaks a rule of the data model; the text is the message of AWS's ValidationException.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]

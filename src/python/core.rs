@@ -19,6 +19,18 @@ fn finish(py: Python<'_>, answer: &Answer) -> PyResult<Py<PyAny>> {
     Ok((status, parsed).into_pyobject(py)?.into_any().unbind())
 }
 
+/// The request that Python objects make, or AWS's error for objects that make none; an exception of theirs is raised as it is.
+fn request_of(
+    py: Python<'_>,
+    operation: &Operation,
+    parameters: &Bound<'_, PyAny>,
+) -> PyResult<Result<dispatch::Request, Error>> {
+    match dispatch::from_python(operation.get(), parameters) {
+        Ok(request) => Ok(Ok(request)),
+        Err(rejected) => Ok(Err(Error::Serialization(rejected.raised(py)?.to_string()))),
+    }
+}
+
 /// A database, and the account its tables belong to.
 #[pyclass(frozen, module = "fdyno._fdyno")]
 pub struct Core {
@@ -142,8 +154,7 @@ impl Core {
         parameters: &Bound<'_, PyAny>,
         region: &str,
     ) -> PyResult<Py<PyAny>> {
-        let request = guarded(|| Ok(dispatch::from_python(operation.get(), parameters)))?;
-        let request = request.map_err(|rejected| Error::Serialization(rejected.to_string()));
+        let request = guarded(|| request_of(py, operation, parameters))?;
         self.answer_now(py, request, region)
     }
 
@@ -156,8 +167,7 @@ impl Core {
         region: &str,
     ) -> PyResult<Bound<'py, PyAny>> {
         guarded(|| {
-            let request = dispatch::from_python(operation.get(), parameters);
-            let request = request.map_err(|rejected| Error::Serialization(rejected.to_string()));
+            let request = request_of(py, operation, parameters)?;
             settle_or_await(py, self.run(request, region), |py, answer| guarded(|| finish(py, &answer)))
         })
     }

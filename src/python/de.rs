@@ -7,7 +7,7 @@
 
 use std::fmt;
 
-use pyo3::exceptions::PyValueError;
+use pyo3::exceptions::{PyUnicodeError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -36,6 +36,17 @@ pub enum Rejected {
     /// An exception of the object itself: a file that cannot be read, a mapping that fails.
     #[error("{0}")]
     Raised(PyErr),
+}
+
+impl Rejected {
+    /// What is not about the request at all: an interrupt while a file was read, a file that fails. It is raised as it is.
+    /// Text that is none (a lone surrogate) is about the request.
+    pub fn raised(self, py: Python<'_>) -> std::result::Result<Self, PyErr> {
+        match self {
+            Self::Raised(error) if !error.is_instance_of::<PyUnicodeError>(py) => Err(error),
+            rejected => Ok(rejected),
+        }
+    }
 }
 
 impl serde::de::Error for Rejected {

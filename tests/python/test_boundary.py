@@ -111,15 +111,23 @@ def test_a_lone_surrogate_is_an_error(client, table):
         client.put_item(TableName=table, Item={"pk": {"S": "\ud800"}})
 
 
-def test_a_file_that_fails_is_an_error_of_the_light_client(db):
-    class Broken:
-        def read(self):
-            raise OSError("the disk is gone")
+class Failing:
+    """A file whose reading ends in an exception."""
 
+    def __init__(self, error):
+        self.error = error
+
+    def read(self, *_):
+        raise self.error
+
+
+@pytest.mark.parametrize("error", [OSError("the disk is gone"), KeyboardInterrupt()], ids=["OSError", "Ctrl-C"])
+def test_what_a_file_raises_comes_through_the_light_client(db, error):
     client = db.client("dynamodb")
     create_table(client)
-    with pytest.raises(ClientError, match="the disk is gone"):
-        client.put_item(TableName="orders", Item={"pk": {"S": "a"}, "b": {"B": Broken()}})
+    with pytest.raises(type(error)):
+        client.put_item(TableName="orders", Item={"pk": {"S": "a"}, "b": {"B": Failing(error)}})
+    assert client.scan(TableName="orders")["Count"] == 0
 
 
 def test_a_request_is_answered_once(db):

@@ -6,7 +6,8 @@ import boto3
 import botocore.session
 import pytest
 from botocore.awsrequest import AWSResponse
-from botocore.exceptions import NoCredentialsError, NoRegionError
+from botocore.config import Config
+from botocore.exceptions import NoCredentialsError, NoRegionError, ParamValidationError
 from conftest import create_table
 
 import fdyno
@@ -163,3 +164,15 @@ def test_an_exempt_session_is_as_without_fdyno(db):
     fdyno.exempt(session)
     with pytest.raises(NoRegionError):
         session.create_client("dynamodb")
+
+
+@pytest.mark.core
+@pytest.mark.parametrize("service", ["dynamodb", "dynamodbstreams"])
+def test_endpoints_of_accounts_are_never_missed(db, session, service):
+    client = session.create_client(service, config=Config(account_id_endpoint_mode="required"))
+    list_all = client.list_tables if service == "dynamodb" else client.list_streams
+    list_all()
+    with pytest.raises(ParamValidationError):
+        list_all(Nonsense=1)
+    client.meta.events.register("before-call", lambda **_: None)
+    list_all()

@@ -258,3 +258,18 @@ def test_an_item_without_the_keys_of_an_index_is_not_in_it(db, client):
         for name in ("by_amount", "by_amount_keys", "by_group", "by_group_keys", "by_group_note")
     }
     assert counts == {"by_amount": 0, "by_amount_keys": 0, "by_group": 0, "by_group_keys": 1, "by_group_note": 1}
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [("", "Empty attribute name"), ("n" * 65_536, "Attribute name is longer than 65535 bytes")],
+    ids=["empty", "long"],
+)
+def test_attribute_names_have_a_length(refused, client, table, name, message):
+    refused.invalid(
+        client.put_item,
+        f"One or more parameter values were invalid: {message}",
+        TableName=table,
+        Item={"pk": {"S": "a"}, name: {"S": "x"}},
+    )
+    client.put_item(TableName=table, Item={"pk": {"S": "a"}, "n" * 65_535: {"S": "x"}})
