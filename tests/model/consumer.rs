@@ -116,6 +116,14 @@ impl Consumer {
             let error = iterator(client, stream, gone).expect_err("the record is trimmed");
             assert_eq!(code(&error), "TrimmedDataAccessException");
         }
+        if choices.is_empty() {
+            // It began at a time, and a fault took the iterator before it had read anything: neither neighbour's number is
+            // known. No change before its place lies in the same second, or it would have begun there.
+            choices.push(match stream.changes.get(self.place) {
+                Some(change) => json!({ "ShardIteratorType": "AT_TIMESTAMP", "Timestamp": change.at / 1000 }),
+                None => json!({ "ShardIteratorType": "LATEST" }),
+            });
+        }
         let choice = choices[random.usize(..choices.len())].clone();
         iterator(client, stream, choice).expect("an iterator")
     }
