@@ -169,7 +169,11 @@ def test_an_exempt_session_is_as_without_fdyno(db):
 @pytest.mark.core
 @pytest.mark.parametrize("service", ["dynamodb", "dynamodbstreams"])
 def test_endpoints_of_accounts_are_never_missed(db, session, service):
-    client = session.create_client(service, config=Config(account_id_endpoint_mode="required"))
+    try:
+        config = Config(account_id_endpoint_mode="required")
+    except TypeError:
+        pytest.skip("this botocore knows no endpoints of accounts")
+    client = session.create_client(service, config=config)
     list_all = client.list_tables if service == "dynamodb" else client.list_streams
     list_all()
     with pytest.raises(ParamValidationError):
