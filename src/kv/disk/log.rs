@@ -174,7 +174,15 @@ impl Log {
     pub(super) fn rotate(&mut self, progress: Progress) -> Result<PathBuf> {
         self.sync()?;
         let next = Self::create(&self.directory, self.segment + 1, progress)?;
-        self.append(frame::Writer::seal(progress.round), true)?;
+        if let Err(error) = self.append(frame::Writer::seal(progress.round), true) {
+            // The log goes on here, so the next segment must not stand beside it when it is read again. If nothing is appended
+            // any more, it does no harm, and the seal may be there.
+            if self.broken.is_none() {
+                fs::remove_file(&next.path)
+                    .map_err(|error| self.give_up(&io("remove", &next.path, &error).to_string()))?;
+            }
+            return Err(error);
+        }
         Ok(std::mem::replace(self, next).path)
     }
 
