@@ -132,7 +132,7 @@ impl Journal {
     /// How many calls of a kind there are on paths that end so.
     pub fn count(&self, kind: u8, end: &str) -> usize {
         let of_kind = self.entries.iter().filter(|entry| entry.kind == kind);
-        of_kind.filter(|entry| path_of(&entry.bytes).to_string_lossy().ends_with(end)).count()
+        of_kind.filter(|entry| entry.bytes.ends_with(end.as_bytes())).count()
     }
 
     /// The numbers of the marks `<name> <number>` before a moment.
@@ -164,7 +164,7 @@ impl Journal {
         let moment = random.usize(cut.saturating_sub(20)..=cut);
         // Sometimes little is lost, and sometimes most.
         let kept = [0.0, 0.1, 0.5, 0.9, 1.0][random.usize(0..5)];
-        let mut keep = |at: usize, synced: bool, random: &mut fastrand::Rng| {
+        let keep = |at: usize, synced: bool, random: &mut fastrand::Rng| {
             synced
                 || match loss {
                     Loss::Behind => at < moment,

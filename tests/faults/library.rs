@@ -43,7 +43,7 @@ fn library() -> &'static Path {
 /// This program again, as a child with a role, whose calls below a directory are watched.
 pub fn child(role: &str, below: &Path, journal: Option<&Path>) -> Command {
     let mut command = Command::new(std::env::current_exe().expect("this program"));
-    command.args(["--exact", "child", "--nocapture"]);
+    command.args(["--exact", "child_of_these_tests", "--nocapture"]);
     command.env("LD_PRELOAD", library()).env(BELOW, below).env(ROLE, role);
     if let Some(journal) = journal {
         command.env(JOURNAL, journal);
@@ -80,7 +80,8 @@ pub fn run(mut command: Command) -> Vec<String> {
         listener.join().expect("a listener");
     }
     let status = child.wait().expect("its end");
-    assert!(status.success(), "{status} after {:?}\n{}", lines.last(), errors.join("\n"));
+    let said: Vec<&String> = lines.iter().rev().filter(|line| !line.is_empty()).take(5).collect();
+    assert!(status.success(), "{status} after {said:?}\n{}", errors.join("\n"));
     lines
 }
 
