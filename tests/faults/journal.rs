@@ -3,6 +3,7 @@
 //! What was synced is there: bytes of a file by a sync of that file, names in a directory by a sync of that directory. Of the
 //! rest there is some. Either all up to a moment and nothing behind it, the last write torn: what a kill, or a file system
 //! that keeps the order, leaves. Or any part: each sector of 512 bytes of each write, each shortening, each name by itself.
+//! What a sync failed to make durable no later sync does.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -70,6 +71,8 @@ impl Naming {
 struct Done<T> {
     at: usize,
     synced: bool,
+    /// A sync of it failed: no later one speaks of it.
+    forsaken: bool,
     what: T,
 }
 
@@ -175,7 +178,7 @@ impl Journal {
         for (file, path) in self.files.keys().enumerate() {
             names.insert(path, file);
         }
-        for Done { at, synced, what } in &disk.namings {
+        for Done { at, synced, what, .. } in &disk.namings {
             if !keep(*at, *synced, random) {
                 continue;
             }
@@ -205,7 +208,7 @@ impl Journal {
             let (before, changes) = &disk.files[file];
             let mut bytes = before.clone();
             let mut longest = bytes.len();
-            for Done { at, synced, what } in changes {
+            for Done { at, synced, what, .. } in changes {
                 match what {
                     Change::Truncate(length) if keep(*at, *synced, random) => {
                         bytes.resize(usize::try_from(*length).expect("a length"), 0);
@@ -251,7 +254,7 @@ impl Journal {
 
 impl Disk {
     fn take(&mut self, at: usize, entry: &Entry) {
-        let mut name = |what| self.namings.push(Done { at, synced: false, what });
+        let mut name = |what| self.namings.push(Done { at, synced: false, forsaken: false, what });
         let opened = |open: &BTreeMap<i32, (PathBuf, Open)>| open.get(&entry.descriptor).cloned().expect("it is open");
         match entry.kind {
             b'O' | b'N' => {
@@ -268,7 +271,7 @@ impl Disk {
                     }
                 };
                 if let (Open::File(file), true) = (what, entry.offset & O_TRUNC != 0) {
-                    self.files[file].1.push(Done { at, synced: false, what: Change::Truncate(0) });
+                    self.files[file].1.push(Done { at, synced: false, forsaken: false, what: Change::Truncate(0) });
                 }
                 self.open.insert(entry.descriptor, (path, what));
             }
@@ -280,15 +283,23 @@ impl Disk {
                     b'W' => Change::Write(entry.offset, entry.bytes.clone()),
                     _ => Change::Truncate(entry.offset),
                 };
-                self.files[file].1.push(Done { at, synced: false, what });
+                self.files[file].1.push(Done { at, synced: false, forsaken: false, what });
             }
             b'S' => match opened(&self.open) {
-                (_, Open::File(file)) => self.files[file].1.iter_mut().for_each(|change| change.synced = true),
+                (_, Open::File(file)) => {
+                    self.files[file].1.iter_mut().for_each(|change| change.synced |= !change.forsaken);
+                }
                 (path, Open::Directory) => {
                     let here = self.namings.iter_mut().filter(|naming| naming.what.directory() == path);
                     here.for_each(|naming| naming.synced = true);
                 }
             },
+            b'X' => {
+                // The system may have dropped what it could not write, and counts it as written.
+                if let (_, Open::File(file)) = opened(&self.open) {
+                    self.files[file].1.iter_mut().for_each(|change| change.forsaken |= !change.synced);
+                }
+            }
             b'D' => name(Naming::Directory(path_of(&entry.bytes))),
             b'U' => {
                 let path = path_of(&entry.bytes);

@@ -103,9 +103,9 @@ pub fn commits(database: &Database) -> Result<Vec<u64>> {
     Ok(numbers)
 }
 
-pub fn sum(database: &Database) -> Result<Option<i64>> {
+pub fn sum(database: &Database) -> Result<i64> {
     let sum = wait(database.begin().get(b"sum", Isolation::Snapshot))?;
-    Ok(sum.map(|bytes| i64::from_le_bytes((*bytes).try_into().expect("eight bytes"))))
+    Ok(sum.map_or(0, |bytes| i64::from_le_bytes((*bytes).try_into().expect("eight bytes"))))
 }
 
 /// Waits until the log is as short as it gets, or `enough` is said.

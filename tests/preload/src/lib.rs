@@ -14,7 +14,7 @@
 //!
 //! Kinds are letters: O open, N open that may create, W write, S sync, T truncate, R rename, U unlink, D make a directory.
 //! A write that fails for lack of space writes its first half, as a full disk does. If `FDYNO_FAULTS_JOURNAL` names a file,
-//! calls that succeeded are appended to it, in order: kind u8, descriptor i32, offset u64, length u32, bytes; little-endian.
+//! calls that succeeded, and syncs that were made to fail (X), are appended to it, in order: kind u8, descriptor i32, offset u64, length u32, bytes; little-endian.
 
 #![expect(clippy::missing_safety_doc, reason = "each is as safe as the call it stands for")]
 
@@ -200,6 +200,9 @@ impl Watch {
         call: impl FnOnce() -> c_int,
     ) -> c_int {
         if let Verdict::Fail(errno) = self.judge(kind, 0) {
+            if kind == 'S' {
+                self.record(b'X', descriptor, 0, &[]);
+            }
             set_errno(errno);
             return -1;
         }
