@@ -11,7 +11,7 @@
 //! is refused rather than written into.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{Read, Seek, Write};
+use std::io::{ErrorKind, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak};
 
@@ -44,7 +44,7 @@ impl Directory {
     /// `Locked`, naming the holder; `Io`, also for a directory that is none of ours.
     pub(super) fn acquire(path: &Path) -> Result<Self> {
         let path = std::path::absolute(path).map_err(|error| io("find", path, &error))?;
-        fs::create_dir_all(&path).map_err(|error| io("create", &path, &error))?;
+        create(&path)?;
         check_ours(&path)?;
         let lock_path = path.join("LOCK");
         let mut lock = OpenOptions::new()
@@ -69,7 +69,12 @@ impl Directory {
             .and_then(|()| lock.rewind())
             .and_then(|()| writeln!(lock, "{}", this_process()))
             .map_err(|error| io("write", &lock_path, &error))?;
-        for inner in [path.join("log"), path.join("tree")] {
+        let inner = [path.join("log"), path.join("tree")];
+        if !inner.iter().all(|inner| inner.is_dir()) {
+            // By its lock file a directory is known as ours, so that must not be lost while something else is there.
+            sync_directory(&path)?;
+        }
+        for inner in inner {
             fs::create_dir_all(&inner).map_err(|error| io("create", &inner, &error))?;
         }
         sync_directory(&path)?;
@@ -101,6 +106,22 @@ impl Directory {
     }
 }
 
+/// Creates the directory, if need be, so that a loss of power leaves it there.
+fn create(path: &Path) -> Result<()> {
+    let missing: Vec<&Path> = path.ancestors().take_while(|path| !path.exists()).collect();
+    fs::create_dir_all(path).map_err(|error| io("create", path, &error))?;
+    // Without a lock file nothing was committed in it yet, and it may not be long there either.
+    let young = if missing.is_empty() && !path.join("LOCK").exists() { vec![path] } else { missing };
+    for parent in young.into_iter().filter_map(Path::parent) {
+        match sync_names(parent) {
+            // One may make a directory where one may not look.
+            Err(error) if error.kind() != ErrorKind::PermissionDenied => return Err(io("sync", parent, &error)),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
 fn check_ours(path: &Path) -> Result<()> {
     let mut names = Vec::new();
     for entry in fs::read_dir(path).map_err(|error| io("read", path, &error))? {
@@ -119,11 +140,12 @@ fn this_process() -> String {
 
 /// Makes names created, renamed or removed in a directory durable.
 pub(super) fn sync_directory(path: &Path) -> Result<()> {
+    sync_names(path).map_err(|error| io("sync", path, &error))
+}
+
+fn sync_names(path: &Path) -> std::io::Result<()> {
     // Other systems cannot open a directory as a file, and order its entries themselves.
-    if cfg!(unix) {
-        File::open(path).and_then(|directory| directory.sync_all()).map_err(|error| io("sync", path, &error))?;
-    }
-    Ok(())
+    if cfg!(unix) { File::open(path)?.sync_all() } else { Ok(()) }
 }
 
 /// The error of a failed system call.

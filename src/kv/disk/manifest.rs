@@ -16,7 +16,7 @@
 //! These numbers are little-endian. Only tables that the manifest names are looked at: a crash leaves unfinished ones.
 
 use std::fs::{self, File};
-use std::io::{self, ErrorKind, Read, Seek, SeekFrom};
+use std::io::{self, Cursor, ErrorKind, Read, Seek, SeekFrom};
 use std::path::Path;
 
 use xxhash_rust::xxh3::xxh3_128;
@@ -48,7 +48,7 @@ pub(super) fn check(path: &Path) -> Result<()> {
     if xxh3_128(&bytes) != checksum {
         return Err(damaged(&manifest, "damaged"));
     }
-    for id in ids(&manifest).map_err(|error| io("read", &manifest, &error))? {
+    for id in ids(&bytes).ok_or_else(|| damaged(&manifest, "of no form that is known"))? {
         let table = tables.join(id.to_string());
         match check_contents(&table) {
             Ok(true) => {}
@@ -69,32 +69,25 @@ fn read(path: &Path) -> Result<Option<Vec<u8>>> {
 }
 
 /// The ids of the tables that a manifest names, which must not be damaged.
-fn ids(manifest: &Path) -> io::Result<Vec<u64>> {
-    let no_such_form = || io::Error::new(ErrorKind::InvalidData, "not a manifest of a form that is known");
-    let archive = sfa::Reader::new(manifest).map_err(|_| no_such_form())?;
-    let section = archive.toc().section(b"tables").ok_or_else(no_such_form)?;
-    let bytes = fs::read(manifest)?;
-    let place = usize::try_from(section.pos()).map_err(|_| no_such_form())?;
-    let mut rest = bytes.get(place..).ok_or_else(no_such_form)?;
+fn ids(manifest: &[u8]) -> Option<Vec<u64>> {
+    let archive = sfa::Reader::from_reader(&mut Cursor::new(manifest)).ok()?;
+    let place = archive.toc().section(b"tables")?.pos();
+    let mut rest = manifest.get(usize::try_from(place).ok()?..)?;
     let mut take = |count: usize| {
         let (taken, left) = rest.split_at_checked(count)?;
         rest = left;
         Some(taken)
     };
     let mut ids = Vec::new();
-    let mut walk = || {
+    for _ in 0..take(1)?[0] {
         for _ in 0..take(1)?[0] {
-            for _ in 0..take(1)?[0] {
-                for _ in 0..u32_of(take(4)?) {
-                    ids.push(u64_of(take(8)?));
-                    take(1 + 16 + 8)?;
-                }
+            for _ in 0..u32_of(take(4)?) {
+                ids.push(u64_of(take(8)?));
+                take(1 + 16 + 8)?;
             }
         }
-        Some(())
-    };
-    walk().ok_or_else(no_such_form)?;
-    Ok(ids)
+    }
+    Some(ids)
 }
 
 fn check_contents(table: &Path) -> io::Result<bool> {
