@@ -1,0 +1,68 @@
+//! The network thread: whoever calls `fdb_run_network` stays there, and runs every job, and so every callback, alone.
+//!
+//! Invariant: jobs run in the order of their due times, those of one time in the order in which they came.
+
+use std::collections::BTreeMap;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+type Job = Box<dyn FnOnce() + Send>;
+
+struct Queue {
+    jobs: BTreeMap<(Instant, u64), Job>,
+    next: u64,
+    is_set_up: bool,
+    is_stopped: bool,
+}
+
+static QUEUE: Mutex<Queue> = Mutex::new(Queue { jobs: BTreeMap::new(), next: 0, is_set_up: false, is_stopped: false });
+static CHANGED: Condvar = Condvar::new();
+
+fn queue() -> MutexGuard<'static, Queue> {
+    QUEUE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Runs `job` on the network thread, after `delay`.
+pub(crate) fn after(delay: Duration, job: impl FnOnce() + Send + 'static) {
+    let mut queue = queue();
+    let number = queue.next;
+    queue.next += 1;
+    queue.jobs.insert((Instant::now() + delay, number), Box::new(job));
+    drop(queue);
+    CHANGED.notify_all();
+}
+
+/// Whether this was the first time.
+pub(crate) fn set_up() -> bool {
+    !std::mem::replace(&mut queue().is_set_up, true)
+}
+
+pub(crate) fn is_set_up() -> bool {
+    queue().is_set_up
+}
+
+/// Runs jobs until the network is stopped.
+pub(crate) fn run() {
+    let mut queue = queue();
+    while !queue.is_stopped {
+        let now = Instant::now();
+        let wait = match queue.jobs.first_key_value() {
+            None => Duration::from_secs(3_600),
+            Some(((due, _), _)) => due.saturating_duration_since(now),
+        };
+        if !wait.is_zero() {
+            queue = CHANGED.wait_timeout(queue, wait).unwrap_or_else(PoisonError::into_inner).0;
+            continue;
+        }
+        if let Some((_, job)) = queue.jobs.pop_first() {
+            drop(queue);
+            job();
+            queue = self::queue();
+        }
+    }
+}
+
+pub(crate) fn stop() {
+    queue().is_stopped = true;
+    CHANGED.notify_all();
+}
