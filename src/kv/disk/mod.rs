@@ -3,7 +3,7 @@
 //! A log-structured merge tree holds the pairs (`tree`), a write-ahead log what the tree may lose (`log`, `frame`), a
 //! committer orders and logs commits (`committer`), a thread flushes (`worker`), and one process at a time has the
 //! directory (`directory`). An acknowledged commit survives the end of the process; with [`Durability::Fsync`]
-//! also that of the machine.
+//! it is synced first, which is meant to survive that of the machine: `tests/faults.rs` shows where it does not yet.
 //!
 //! Invariants: nothing is published before the log has it; versions rise over restarts, whatever the clock does; a
 //! damaged file is an error and never a silent loss. A forked child cannot use what its parent has open: its calls are
