@@ -5,14 +5,13 @@
 
 use std::error::Error;
 use std::path::Path;
-use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::task::{Context, Poll, Wake, Waker};
-use std::thread::{self, Thread};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use fdyno::clock::Clock;
 use fdyno::kv::{Database, DiskOptions, Durability, Isolation, RangeRead};
+use futures_executor::block_on as wait;
 
 type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
 
@@ -20,26 +19,6 @@ const READS: usize = 20_000;
 const RANGES: usize = 2_000;
 const PUTS: u64 = 100_000;
 const SYNCED_ROUNDS: Duration = Duration::from_secs(3);
-
-/// Wakes the thread that waits.
-struct Unpark(Thread);
-
-impl Wake for Unpark {
-    fn wake(self: std::sync::Arc<Self>) {
-        self.0.unpark();
-    }
-}
-
-fn wait<T>(future: impl Future<Output = T>) -> T {
-    let mut future = pin!(future);
-    let waker = Waker::from(std::sync::Arc::new(Unpark(thread::current())));
-    loop {
-        match future.as_mut().poll(&mut Context::from_waker(&waker)) {
-            Poll::Ready(value) => return value,
-            Poll::Pending => thread::park(),
-        }
-    }
-}
 
 fn key(number: u64) -> [u8; 32] {
     let mut key = [0; 32];

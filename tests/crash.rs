@@ -10,17 +10,15 @@
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
-use std::pin::pin;
 use std::process::{Command, Stdio};
-use std::sync::Arc;
-use std::task::{Context, Poll, Wake, Waker};
-use std::thread::{self, Thread};
+use std::thread;
 
 use fdyno::api::{self, Operation};
 use fdyno::clock::Clock;
 use fdyno::error::Error;
 use fdyno::kv::{Database, DiskOptions, Durability};
 use fdyno::store::{Realm, Store};
+use futures_executor::block_on as wait;
 use serde_json::{Value, json};
 
 const DIRECTORY: &str = "FDYNO_CRASH_DIRECTORY";
@@ -32,25 +30,6 @@ const WRITERS: usize = 3;
 /// So little that a life flushes and merges several times.
 const FLUSH_BYTES: u64 = 40_000;
 const KEYS: u64 = 12;
-
-struct Unpark(Thread);
-
-impl Wake for Unpark {
-    fn wake(self: Arc<Self>) {
-        self.0.unpark();
-    }
-}
-
-fn wait<T>(future: impl Future<Output = T>) -> T {
-    let mut future = pin!(future);
-    let waker = Waker::from(Arc::new(Unpark(thread::current())));
-    loop {
-        match future.as_mut().poll(&mut Context::from_waker(&waker)) {
-            Poll::Ready(value) => return value,
-            Poll::Pending => thread::park(),
-        }
-    }
-}
 
 fn open(directory: &Path, synced: bool) -> Store {
     let durability = if synced { Durability::Fsync } else { Durability::Buffered };

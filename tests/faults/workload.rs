@@ -6,36 +6,15 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
-use std::pin::pin;
-use std::sync::Arc;
-use std::task::{Context, Poll, Wake, Waker};
-use std::thread::{self, Thread};
+use std::thread;
 
 use fdyno::clock::{Clock, Timestamp};
 use fdyno::kv::{Database, DiskOptions, Durability, Error, Isolation, RangeRead, Result, Versionstamp};
+pub use futures_executor::block_on as wait;
 
 /// So little that a life of some dozens of commits flushes and merges several times.
 pub const FLUSH_BYTES: u64 = 6_000;
 pub const DURABILITIES: [Durability; 2] = [Durability::Buffered, Durability::Fsync];
-
-struct Unpark(Thread);
-
-impl Wake for Unpark {
-    fn wake(self: Arc<Self>) {
-        self.0.unpark();
-    }
-}
-
-pub fn wait<T>(future: impl Future<Output = T>) -> T {
-    let mut future = pin!(future);
-    let waker = Waker::from(Arc::new(Unpark(thread::current())));
-    loop {
-        match future.as_mut().poll(&mut Context::from_waker(&waker)) {
-            Poll::Ready(value) => return value,
-            Poll::Pending => thread::park(),
-        }
-    }
-}
 
 pub fn open(path: &Path, durability: Durability) -> Result<Database> {
     let options = DiskOptions { durability, flush_bytes: FLUSH_BYTES, ..DiskOptions::default() };

@@ -28,7 +28,7 @@ use crate::clock::{Clock, Timestamp};
 type Make = fn(Clock) -> Database;
 
 /// When the frozen clocks of these tests stand.
-const NOON: Timestamp = Timestamp(1_700_000_000_000);
+pub(super) const NOON: Timestamp = Timestamp(1_700_000_000_000);
 
 fn clock() -> Clock {
     Clock::deterministic(NOON, 7)
@@ -40,8 +40,8 @@ fn seeds(usual: u64) -> std::ops::Range<u64> {
     0..asked.unwrap_or(usual)
 }
 
-/// Waits for a future on this thread.
-fn wait<T>(future: impl Future<Output = T>) -> T {
+/// Waits for a future on this thread, also within a future that another wait polls.
+pub(super) fn wait<T>(future: impl Future<Output = T>) -> T {
     let mut future = pin!(future);
     loop {
         match future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {

@@ -3,28 +3,16 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::pin::pin;
-use std::task::{Context, Poll, Waker};
 
 use tempfile::TempDir;
 
 use super::*;
 use crate::clock::Timestamp;
+use crate::kv::contract::{NOON, wait};
 use crate::kv::{Database, Isolation, RangeRead};
 
-const NOON: Timestamp = Timestamp(1_700_000_000_000);
 /// So small that a few commits fill it.
 const FLUSH_BYTES: u64 = 3_000;
-
-fn wait<T>(future: impl Future<Output = T>) -> T {
-    let mut future = pin!(future);
-    loop {
-        match future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
-            Poll::Ready(value) => return value,
-            Poll::Pending => std::thread::yield_now(),
-        }
-    }
-}
 
 fn open_at(path: &Path, flush_bytes: u64, now: Timestamp) -> Result<Database> {
     let options = DiskOptions { flush_bytes, ..DiskOptions::default() };
