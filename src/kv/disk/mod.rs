@@ -34,7 +34,7 @@ use super::embedded::{self, Engine, MachineTime};
 use super::merge::Pair;
 use super::{Bytes, Error, Result, Version, Versionstamp};
 use crate::clock::Clock;
-use crate::fork::{self, Lock};
+use crate::fork::{self, Guard, Lock};
 
 /// What a commit that was acknowledged survives.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -286,11 +286,17 @@ impl Shared {
         self.bench.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn check_open(&self) -> Result<()> {
+    /// The state of a database that is open, in the process that opened it.
+    fn open_state(&self) -> Result<Guard<'_, State>> {
         if self.generation != fork::generation() {
             return Err(Error::Forked);
         }
-        if self.state.lock().closed { Err(Error::Closed) } else { Ok(()) }
+        let state = self.state.lock();
+        if state.closed { Err(Error::Closed) } else { Ok(state) }
+    }
+
+    fn check_open(&self) -> Result<()> {
+        self.open_state().map(drop)
     }
 
     /// The commits since a version, oldest first.
@@ -364,8 +370,7 @@ impl Engine for Shared {
     type View = View;
 
     fn view(self: &Arc<Self>, began: u64) -> Result<(View, Version, Ticket)> {
-        self.check_open()?;
-        let mut state = self.state.lock();
+        let mut state = self.open_state()?;
         let (version, sequence) = (state.version, state.sequence);
         let ticket = state.log.register(version, began);
         *state.reads.entry(sequence).or_default() += 1;
