@@ -98,7 +98,6 @@ fn page_bytes(mode: FDBStreamingMode, iteration: c_int, rows: c_int) -> Result<O
 }
 
 #[unsafe(no_mangle)]
-#[expect(clippy::too_many_arguments, reason = "as in the header")]
 pub unsafe extern "C" fn fdb_transaction_get_range(
     tr: *mut FDBTransaction,
     begin_key_name: *const u8,
