@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 CARGO ?= cargo
-SOURCES := $(shell find src -name '*.rs') Cargo.toml Cargo.lock pyproject.toml $(shell find python -type f -not -name '*.pyc' -not -name '*.so')
+SOURCES := $(shell find src foundationdb-sys/src -name '*.rs') foundationdb-sys/Cargo.toml README.md Cargo.toml Cargo.lock pyproject.toml $(shell find python -type f -not -name '*.pyc' -not -name '*.so')
 SEEDS ?= 50
 
 .PHONY: help demo cross-check compatibility test test-hooks test-botocore test-rust test-python test-wheel test-all bench lint build develop clean
@@ -37,7 +37,7 @@ test-wheel: $(VENV)/.built ## the wheel in an empty environment, with the README
 
 test-all: $(VENV)/.built ## the whole product of routes and seeds; before an issue is resolved
 	$(MAKE) lint
-	FDYNO_SEEDS=1000 $(CARGO) test --locked
+	$(MAKE) test-rust SEEDS=1000
 	$(BIN)/python -m pytest tests/python --routes=all
 	$(BIN)/python -m pytest tests/python --database=file:
 	$(MAKE) test-hooks
@@ -46,7 +46,7 @@ test-all: $(VENV)/.built ## the whole product of routes and seeds; before an iss
 
 lint: $(VENV)/.built ## format, clippy, stubs
 	$(CARGO) fmt --check
-	$(CARGO) clippy --locked --all-targets -- -D warnings
+	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
 	$(CARGO) clippy --locked --features python -- -D warnings
 	$(BIN)/python -m mypy
 	$(BIN)/python -m mypy.stubtest fdyno._fdyno
