@@ -90,6 +90,9 @@ pub enum Error {
     /// The engine's error, kept whole because the retry loop decides by it. Users see an InternalServerError.
     #[error("{0}")]
     Storage(#[from] kv::Error),
+    /// What was to be opened is a copy that was interrupted. No operation ever meets it.
+    #[error("this is an unfinished copy of a database: run the copy again, and it goes on where it was")]
+    UnfinishedCopy,
     /// A cached schema was out of date. Handled by dispatch, never seen by a user.
     #[error("the table's schema changed while the request ran")]
     SchemaChanged,
@@ -122,7 +125,7 @@ impl Error {
             Self::TrimmedDataAccess(_) => (DynamoDb, "TrimmedDataAccessException", 400),
             Self::UnknownOperation(_) => (Coral, "UnknownOperationException", 400),
             Self::AccessDenied(_) => (Coral, "AccessDeniedException", 400),
-            Self::InternalServerError(_) | Self::Storage(_) | Self::SchemaChanged => {
+            Self::InternalServerError(_) | Self::Storage(_) | Self::UnfinishedCopy | Self::SchemaChanged => {
                 (DynamoDb, "InternalServerError", 500)
             }
         };

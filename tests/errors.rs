@@ -27,6 +27,7 @@ fn every_error() -> Vec<(Error, &'static str, u16)> {
         (Error::AccessDenied(text()), "AccessDeniedException", 400),
         (Error::InternalServerError(text()), "InternalServerError", 500),
         (Error::Storage(fdyno::kv::Error::Conflict), "InternalServerError", 500),
+        (Error::UnfinishedCopy, "InternalServerError", 500),
         (Error::SchemaChanged, "InternalServerError", 500),
     ];
     for (error, ..) in &all {
@@ -51,6 +52,7 @@ fn every_error() -> Vec<(Error, &'static str, u16)> {
             | Error::AccessDenied(_)
             | Error::InternalServerError(_)
             | Error::Storage(_)
+            | Error::UnfinishedCopy
             | Error::SchemaChanged => {}
         }
     }

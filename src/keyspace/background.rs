@@ -24,7 +24,7 @@ pub struct SampleValue {
     pub clock: Timestamp,
     /// Whether that clock was running.
     pub moving: bool,
-    /// The sample before: its version, what its clock showed, its time. Of the first sample, nothing.
+    /// The sample before, of the same incarnation: its version, what its clock showed, its time. Of the first sample, nothing.
     pub previous: Option<PreviousSample>,
 }
 

@@ -4,6 +4,7 @@
 //! <prefix> 00 00      format version                      <prefix> 00 03      next table id, u64
 //! <prefix> 00 01      database id, 16 bytes               <prefix> 00 04      clock, where it is shared
 //! <prefix> 00 02      incarnation, u16                    <prefix> 00 05      definitions written so far, a counter
+//! <prefix> 00 06      an unfinished copy's state (seam.rs)
 //! <prefix> 01 <account> <region> <table>              →   table id, u64
 //! <prefix> 02 <account> <region> <table> <label>      →   stream descriptor, JSON
 //! <prefix> 03 <account> <region> <token>              →   token's record, JSON
@@ -68,6 +69,7 @@ const INCARNATION: u8 = 2;
 const NEXT_TABLE_ID: u8 = 3;
 const CLOCK: u8 = 4;
 const DEFINITIONS: u8 = 5;
+const COPY: u8 = 6;
 
 impl Keyspace {
     fn singleton(&self, which: u8) -> Vec<u8> {
@@ -99,6 +101,11 @@ impl Keyspace {
     /// Counts every change of every table's definition, so that a cache of them can tell whether it may be out of date.
     pub fn definitions(&self) -> Vec<u8> {
         self.singleton(DEFINITIONS)
+    }
+
+    /// There only while a database is being copied here.
+    pub fn copy_state(&self) -> Vec<u8> {
+        self.singleton(COPY)
     }
 
     fn named(&self, family: Family, names: &[&str]) -> Vec<u8> {
@@ -365,6 +372,8 @@ mod tests {
             one.incarnation(),
             one.next_table_id(),
             one.clock(),
+            one.definitions(),
+            one.copy_state(),
             one.table_id(REALM, "t"),
             one.stream(REALM, "t", "l"),
             one.token(REALM, "t"),

@@ -17,6 +17,7 @@
 //! <prefix> 08 <incarnation u16> <versionstamp 10>              samples of the time      (background.rs)
 //! <prefix> 09 <table id u64> <kind u8> <index id u32>          jobs
 //! <prefix> 0a <minute u64> <account> <region> <token>          when tokens may go
+//! <prefix> 0b <incarnation u16>                                where earlier incarnations ended    (seam.rs)
 //! <prefix> 10 <table id u64> m <which>                         metadata                 (table.rs)
 //!                            n <index id u32> <which>          counters
 //!                            i <hash u64> <partition> [<sort>] items
@@ -38,6 +39,7 @@ mod json;
 mod position;
 mod range;
 pub mod record;
+mod seam;
 mod sort;
 pub mod stored;
 pub mod stream;
@@ -52,6 +54,7 @@ pub use json::{decode_versioned_json, encode_versioned_json};
 pub use position::Position;
 pub use range::{KeyRange, successor};
 pub use record::{ChangeKind, Record, ViewType};
+pub use seam::Seam;
 pub use sort::SortCondition;
 pub use stored::{BlobId, BlobPointer, Stored};
 pub use stream::StreamEntry;
@@ -128,6 +131,7 @@ enum Family {
     Samples = 0x08,
     Jobs = 0x09,
     TokenExpiries = 0x0a,
+    Seams = 0x0b,
     Table = 0x10,
 }
 

@@ -101,7 +101,7 @@ impl Store {
 
     async fn trim_streams(&self) -> Result<(), Error> {
         let times = self.snapshot(|transaction| async move { self.times(&transaction).await }).await?;
-        let horizon = self.horizon(&times).await?;
+        let horizon = self.horizon(&times);
         let mut by_table: BTreeMap<u64, Vec<Stream>> = BTreeMap::new();
         for stream in self.all_streams().await? {
             by_table.entry(stream.table_id).or_default().push(stream);
@@ -112,8 +112,7 @@ impl Store {
                 let step = |transaction| async move { self.trim_step(&transaction, table_id, horizon).await };
                 more = self.step(step).await? == Some(true);
             }
-            let (gone, left): (Vec<_>, Vec<_>) =
-                streams.into_iter().partition(|stream| self.is_gone(stream, horizon.version()));
+            let (gone, left): (Vec<_>, Vec<_>) = streams.into_iter().partition(|stream| stream.is_gone(horizon));
             if !gone.is_empty() {
                 self.drop_streams(table_id, &gone, left.is_empty()).await?;
             }

@@ -64,7 +64,8 @@ struct Inner {
     /// What makes event ids unique, and the process it was drawn for: the database's id, and in a forked process
     /// something new, since parent and child go on to use the same positions.
     event_salt: Lock<(u64, [u8; 16])>,
-    /// Rises when a database is copied to an engine whose versions start anew.
+    /// Rises when a database is copied, since the other engine's versions may be lower or higher than this one's. It stands
+    /// before the version wherever a version is kept: in positions of records, trim marks, ends of streams, samples of the time.
     incarnation: u16,
     schemas: schema::Cache,
     timeline: timeline::Timeline,
@@ -79,13 +80,13 @@ impl Store {
     pub async fn open(database: kv::Database, prefix: Vec<u8>) -> Result<Self, Error> {
         let keyspace = Keyspace::new(prefix);
         let fresh_id = database.clock().random_u128().to_be_bytes();
-        let (id, incarnation) = database
+        let (id, incarnation, timeline) = database
             .run(
                 || commit_id(&keyspace, database.clock()),
                 |transaction| open_or_initialise(&keyspace, transaction, fresh_id),
             )
             .await?;
-        let store = Self::assemble(database, keyspace, id, incarnation, schema::Cache::default());
+        let store = Self::assemble(database, keyspace, id, incarnation, timeline, schema::Cache::default());
         store.keep_time().await?;
         Ok(store)
     }
@@ -95,12 +96,12 @@ impl Store {
         keyspace: Keyspace,
         id: [u8; 16],
         incarnation: u16,
+        timeline: timeline::Timeline,
         schemas: schema::Cache,
     ) -> Self {
         let maintained_millis = AtomicI64::new(database.clock().now().millis());
         let event_salt = Lock::new((fork::generation(), id));
         let worker = database.clock().random_u128().to_be_bytes();
-        let timeline = timeline::Timeline::default();
         Self(Arc::new(Inner {
             database,
             keyspace,
@@ -130,7 +131,7 @@ impl Store {
                 },
             )
             .await?;
-        Ok(Self::assemble(database, keyspace, id, self.0.incarnation, schemas))
+        Ok(Self::assemble(database, keyspace, id, self.0.incarnation, self.0.timeline.copy(), schemas))
     }
 
     pub fn clock(&self) -> &Clock {
@@ -214,13 +215,26 @@ async fn open_or_initialise(
     keyspace: &Keyspace,
     transaction: kv::Transaction,
     fresh_id: [u8; 16],
-) -> Result<([u8; 16], u16), Error> {
+) -> Result<([u8; 16], u16, timeline::Timeline), Error> {
+    if transaction.get(&keyspace.copy_state(), Isolation::Serializable).await?.is_some() {
+        return Err(Error::UnfinishedCopy);
+    }
     let Some(format) = transaction.get(&keyspace.format_version(), Isolation::Serializable).await? else {
         transaction.set(&keyspace.format_version(), &FORMAT_VERSION.to_be_bytes()[..])?;
         transaction.set(&keyspace.database_id(), &fresh_id[..])?;
         transaction.set(&keyspace.incarnation(), &1u16.to_be_bytes()[..])?;
-        return Ok((fresh_id, 1));
+        return Ok((fresh_id, 1, timeline::Timeline::default()));
     };
+    let (id, incarnation) = read_identity(keyspace, &transaction, &format).await?;
+    Ok((id, incarnation, timeline::read_past(keyspace, &transaction).await?))
+}
+
+/// The id and the incarnation of a database that has a format.
+async fn read_identity(
+    keyspace: &Keyspace,
+    transaction: &kv::Transaction,
+    format: &[u8],
+) -> Result<([u8; 16], u16), Error> {
     if *format != FORMAT_VERSION.to_be_bytes() {
         return Err(corrupt("this database was written in another format than this version of fdyno reads"));
     }

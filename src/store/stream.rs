@@ -1,7 +1,6 @@
 //! Streams: their catalogue, their life, and reading records without ever skipping one.
 //!
-//! A stream is the interval between two versionstamps: that of its enabling and that of its closing. It has one
-//! shard. It outlives its closing, and its table, by 24 hours. Records older than that are gone for readers at once,
+//! A stream is the interval between two commits: that of its enabling and that of its closing. It has one shard. It outlives its closing, and its table, by 24 hours. Records older than that are gone for readers at once,
 //! whenever they are physically removed; a reader is told so only if records it had not read were really there.
 
 use futures_util::future::try_join_all;
@@ -18,7 +17,7 @@ use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::item::Item;
 use crate::keyspace::{self, ChangeKind, Position, Stored, StreamEntry, TableId, TableSpace};
-use crate::kv::{self, Isolation, RangeRead, Version, Versionstamp};
+use crate::kv::{self, Isolation, RangeRead, Version};
 
 /// The form of what is stored beside the stamps.
 const FORMAT: u8 = 1;
@@ -57,6 +56,11 @@ impl Stream {
     /// Closed by disabling it or by deleting its table.
     pub fn is_closed(&self) -> bool {
         self.end.is_some()
+    }
+
+    /// Whether a closed stream's 24 hours are over.
+    pub(super) fn is_gone(&self, horizon: Position) -> bool {
+        self.end.is_some_and(|end| end < horizon)
     }
 
     /// The one shard's id, in AWS's form.
@@ -138,7 +142,7 @@ pub(super) async fn open_stream(
         labelled = labelled.plus_millis(1);
     };
     let body = Body { table_id: table.id, view, key: table.key.clone(), created_millis: created.millis() };
-    let (value, offset) = StreamEntry::opening(&keyspace::encode_versioned_json(FORMAT, &body)?);
+    let (value, offset) = StreamEntry::opening(store.0.incarnation, &keyspace::encode_versioned_json(FORMAT, &body)?);
     transaction.kv().set_versionstamped_value(&store.stream_key(&table.realm, &table.name, &label), value, offset)?;
     table.latest_stream_label = Some(label.clone());
     table.stream = Some(TableStream { view, label });
@@ -151,7 +155,7 @@ pub(super) async fn close_stream(transaction: &Transaction, table: &mut Table) -
     let key = transaction.store().stream_key(&table.realm, &table.name, &stream.label);
     let value =
         transaction.kv().get(&key, Isolation::Serializable).await?.ok_or_else(|| corrupt("a stream's entry"))?;
-    let (value, offset) = StreamEntry::decode(&value)?.closing();
+    let (value, offset) = StreamEntry::decode(&value)?.closing(transaction.store().0.incarnation);
     Ok(transaction.kv().set_versionstamped_value(&key, value, offset)?)
 }
 
@@ -165,19 +169,15 @@ impl Store {
         self.keyspace().stream(realm.names(), table_name, label)
     }
 
-    fn position(&self, stamp: Versionstamp, user_version: u16) -> Position {
-        Position { incarnation: self.0.incarnation, stamp, user_version }
-    }
-
-    /// The first position a record of a commit of `version` or later can have.
-    pub(super) fn position_of(&self, version: Version) -> Position {
-        self.position(Versionstamp::first_of(version), 0)
+    /// The first position a record of a commit of `version` or later can have: commits are made in the present
+    /// incarnation, behind all records of earlier ones.
+    fn position_of(&self, version: Version) -> Position {
+        Position::before_version(self.0.incarnation, version)
     }
 
     /// Records before this position are past their 24 hours.
-    pub(super) async fn horizon(&self, times: &Times) -> Result<Position, Error> {
-        let oldest = self.clock().now().plus_millis(-RECORD_RETENTION_MILLIS);
-        Ok(self.position_of(times.version_at(oldest).await?))
+    pub(super) fn horizon(&self, times: &Times) -> Position {
+        times.position_at(self.clock().now().plus_millis(-RECORD_RETENTION_MILLIS))
     }
 
     pub(super) fn decode_stream(
@@ -197,14 +197,9 @@ impl Store {
             view: body.view,
             key: body.key,
             created: Timestamp(body.created_millis),
-            start: self.position(value.start, 0),
-            end: value.end.map(|stamp| self.position(stamp, 0)),
+            start: value.start,
+            end: value.end,
         })
-    }
-
-    /// Whether a closed stream's 24 hours are over.
-    pub(super) fn is_gone(&self, stream: &Stream, horizon: Version) -> bool {
-        stream.end.is_some_and(|end| end.version() < horizon)
     }
 
     /// Streams of one table or of all, by table name and label, after `(table name, label)`; whether there are more.
@@ -217,7 +212,7 @@ impl Store {
     ) -> Result<(Vec<Stream>, bool), Error> {
         self.maintain().await?;
         self.snapshot(|transaction| async move {
-            let horizon = self.horizon(&self.times(&transaction).await?).await?;
+            let horizon = self.horizon(&self.times(&transaction).await?);
             let mut range = match table_name {
                 None => self.keyspace().streams(realm.names(), None),
                 Some(table) => self.keyspace().streams_of_table(realm.names(), table, None),
@@ -232,7 +227,7 @@ impl Store {
                 for pair in &page.pairs {
                     let named = self.keyspace().parse_stream(&pair.key)?;
                     let stream = self.decode_stream(realm, named.table, named.label, &pair.value)?;
-                    if self.is_gone(&stream, horizon.version()) {
+                    if stream.is_gone(horizon) {
                         continue;
                     }
                     if streams.len() == limit {
@@ -258,7 +253,7 @@ impl Store {
         self.snapshot(|transaction| async move {
             let read = self.read_stream(&transaction, realm, table_name, label);
             let (stream, times) = try_join!(read, self.times(&transaction))?;
-            self.unless_gone(stream, self.horizon(&times).await?)
+            unless_gone(stream, self.horizon(&times))
         })
         .await
     }
@@ -276,10 +271,6 @@ impl Store {
         self.decode_stream(realm, table_name.to_owned(), label.to_owned(), &value)
     }
 
-    fn unless_gone(&self, stream: Stream, horizon: Position) -> Result<Stream, Error> {
-        if self.is_gone(&stream, horizon.version()) { Err(no_such_stream(&stream.arn())) } else { Ok(stream) }
-    }
-
     /// The place where an iterator of this kind starts.
     ///
     /// Errors: `Validation` for a sequence number that is none or lies outside the stream; `TrimmedDataAccess` for one
@@ -287,7 +278,7 @@ impl Store {
     pub async fn stream_cursor(&self, stream: &Stream, start: &StreamStart) -> Result<Cursor, Error> {
         self.snapshot(|transaction| async move {
             let (trimmed, times) = try_join!(self.trim_mark(&transaction, stream.table_id), self.times(&transaction))?;
-            let horizon = self.horizon(&times).await?;
+            let horizon = self.horizon(&times);
             let first = stream.start.next().max(horizon);
             let first = trimmed.map_or(first, |trimmed| first.max(trimmed.next()));
             let now = self.position_of(transaction.read_version().await?.next());
@@ -295,7 +286,7 @@ impl Store {
                 StreamStart::TrimHorizon => first,
                 StreamStart::Latest => now,
                 StreamStart::AtTimestamp(time) => {
-                    let at = self.position_of(times.version_at(*time).await?);
+                    let at = times.position_at(*time);
                     at.max(first).min(now.max(first))
                 }
                 StreamStart::At(number) => self.given_position(stream, number, trimmed, horizon, now)?,
@@ -358,8 +349,8 @@ impl Store {
             let read = self.read_stream(&transaction, &stream.realm, &stream.table_name, &stream.label);
             let mark = self.trim_mark(&transaction, stream.table_id);
             let (stream, trimmed, times) = try_join!(read, mark, self.times(&transaction))?;
-            let horizon = self.horizon(&times).await?;
-            let stream = self.unless_gone(stream, horizon)?;
+            let horizon = self.horizon(&times);
+            let stream = unless_gone(stream, horizon)?;
             if trimmed.is_some_and(|trimmed| from <= trimmed) {
                 return Err(trimmed_access());
             }
@@ -431,7 +422,7 @@ impl Store {
                 _ => RecordKind::Remove,
             },
             sequence_number: position.to_string(),
-            created: times.time_of(position.version()),
+            created: times.time_of(position),
             keys: keyspace::decode_item(value.keys)?,
             old,
             new,
@@ -441,7 +432,8 @@ impl Store {
         })
     }
 
-    /// Unique for ever: positions are unique within a database and process, and the hash covers a salt of both.
+    /// Unique for ever: positions are unique within a database and process, and the hash covers a salt of both. So a copy,
+    /// like a fork, tells the records it shares with its source under ids of its own; their sequence numbers are the same.
     fn event_id(&self, position: Position) -> String {
         let mut bytes = [0_u8; 30];
         let (id, place) = bytes.split_at_mut(16);
@@ -449,6 +441,10 @@ impl Store {
         place.copy_from_slice(&position.to_bytes());
         format!("{:032x}", xxh3_128(&bytes))
     }
+}
+
+fn unless_gone(stream: Stream, horizon: Position) -> Result<Stream, Error> {
+    if stream.is_gone(horizon) { Err(no_such_stream(&stream.arn())) } else { Ok(stream) }
 }
 
 fn trimmed_access() -> Error {

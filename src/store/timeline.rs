@@ -5,16 +5,20 @@
 //! time and as much more as the versions passed since are worth, at a cluster's million a second, but no more than
 //! [`MOST_AHEAD_MILLIS`], since a recovery leaps. Invariants: times never decrease in the order of versions; a time,
 //! once it can be asked for, never changes, because whoever reads a version sees every sample that precedes it.
-//! It must not know what the times are wanted for.
+//!
+//! A database that was copied has versions of several engines, one incarnation each. Records of an earlier one keep their
+//! times: its seam says whether its versions tell them, its samples came along. No time of a later incarnation is earlier
+//! than the end of the one before, whatever the clock over there shows; so times do not decrease in the order of positions
+//! either. It must not know what the times are wanted for.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::{Store, commit_id};
+use super::{Store, Transaction, commit_id};
 use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::fork::Lock;
-use crate::keyspace::{PreviousSample, SampleValue};
+use crate::keyspace::{KeyRange, Keyspace, Position, PreviousSample, SampleValue, Seam};
 use crate::kv::{self, RangeRead, Version, Versionstamp};
 
 /// How old, by the clock, the latest sample may grow before a writer adds another.
@@ -82,6 +86,8 @@ impl Sample {
 /// What a process knows of the samples. They never change, so they are read once.
 #[derive(Default)]
 pub(super) struct Timeline {
+    /// The incarnations that have ended, the oldest first. They change only by losing samples that nobody needs.
+    past: Lock<Arc<Vec<Past>>>,
     known: Lock<Known>,
     /// Whether somebody in this process is adding a sample.
     sampling: AtomicBool,
@@ -96,34 +102,75 @@ struct Known {
     latest: Option<Sample>,
 }
 
-/// The times of the versions that one snapshot shows.
-pub(super) enum Times {
-    Told(kv::Database),
-    Sampled { samples: Arc<Vec<Sample>>, through: Version },
+/// An incarnation that has ended.
+#[derive(Clone)]
+struct Past {
+    incarnation: u16,
+    versions: Versions,
+    /// The time of its end, no earlier than those before it.
+    ended: Timestamp,
+}
+
+/// The times of what one snapshot shows.
+pub(super) struct Times {
+    past: Arc<Vec<Past>>,
+    incarnation: u16,
+    present: Versions,
+}
+
+/// The times of one incarnation's versions.
+#[derive(Clone)]
+enum Versions {
+    /// They tell them.
+    Told,
+    Sampled {
+        samples: Arc<Vec<Sample>>,
+        through: Version,
+    },
 }
 
 impl Times {
-    pub(super) fn time_of(&self, version: Version) -> Timestamp {
+    pub(super) fn time_of(&self, position: Position) -> Timestamp {
+        let ended = self.past.partition_point(|past| past.incarnation < position.incarnation);
+        let before = ended.checked_sub(1).and_then(|last| self.past.get(last)).map(|past| past.ended);
+        let time = match self.past.get(ended).filter(|past| past.incarnation == position.incarnation) {
+            Some(past) => past.versions.time_of(position.version()).unwrap_or(past.ended),
+            None => self.present.time_of(position.version()).unwrap_or_default(),
+        };
+        before.map_or(time, |before| time.max(before))
+    }
+
+    /// The smallest position whose time may be `time` or later: those before it are earlier.
+    pub(super) fn position_at(&self, time: Timestamp) -> Position {
+        // The first incarnation that reaches so far: what is raised to the end of the one before is still too early.
+        let ended = self.past.partition_point(|past| past.ended < time);
+        match self.past.get(ended) {
+            Some(past) => Position::before_version(past.incarnation, past.versions.version_at(time)),
+            None => Position::before_version(self.incarnation, self.present.version_at(time)),
+        }
+    }
+}
+
+impl Versions {
+    /// `None` if there are no samples, so that nobody can need the time any more.
+    fn time_of(&self, version: Version) -> Option<Timestamp> {
+        let Self::Sampled { samples, .. } = self else { return Some(version.time()) };
+        let after = samples.partition_point(|sample| sample.stamp.version() <= version);
+        let sample = samples.get(after.saturating_sub(1))?;
+        // Before the first sample lies what the first commits of a database laid out.
+        Some(if after == 0 { sample.time } else { sample.time_of(version) })
+    }
+
+    /// The smallest version whose time may be `time` or later.
+    fn version_at(&self, time: Timestamp) -> Version {
         match self {
-            Self::Told(database) => database.time_of(version),
-            Self::Sampled { samples, .. } => {
-                let after = samples.partition_point(|sample| sample.stamp.version() <= version);
-                match samples.get(after.saturating_sub(1)) {
-                    // Before the first sample lies what the first commits of a database laid out.
-                    Some(first) if after == 0 => first.time,
-                    Some(sample) => sample.time_of(version),
-                    None => Timestamp::default(),
-                }
-            }
+            Self::Told => Version::at(time, 0),
+            Self::Sampled { samples, through } => version_at(samples, *through, time),
         }
     }
 
-    /// The smallest version whose time may be `time` or later: those before it are earlier.
-    pub(super) async fn version_at(&self, time: Timestamp) -> Result<Version, Error> {
-        match self {
-            Self::Told(database) => Ok(database.version_at(time).await?),
-            Self::Sampled { samples, through } => Ok(version_at(samples, *through, time)),
-        }
+    fn has_samples(&self) -> bool {
+        matches!(self, Self::Sampled { samples, .. } if !samples.is_empty())
     }
 }
 
@@ -147,26 +194,16 @@ impl Drop for Sampling<'_> {
 impl Store {
     /// The times of what `transaction` reads.
     pub(super) async fn times(&self, transaction: &kv::Transaction) -> Result<Times, Error> {
+        let (past, incarnation) = (Arc::clone(&self.0.timeline.past.lock()), self.0.incarnation);
         if self.database().versions_tell_time() {
-            return Ok(Times::Told(self.database().clone()));
+            return Ok(Times { past, incarnation, present: Versions::Told });
         }
         let through = transaction.read_version().await?;
         let mut range = self.keyspace().samples(self.0.incarnation);
         if let Some(last) = self.0.timeline.known.lock().samples.last() {
             range = range.after(&self.keyspace().sample(self.0.incarnation, last.stamp));
         }
-        let mut found = Vec::new();
-        loop {
-            let read = RangeRead::new(range.begin.clone(), range.end.clone()).snapshot().limited(PAGE);
-            let page = transaction.range(&read).await?;
-            for pair in &page.pairs {
-                found.push(self.decode_sample(&pair.key, &pair.value)?);
-            }
-            match page.pairs.last() {
-                Some(last) if page.more => range = range.after(&last.key),
-                _ => break,
-            }
-        }
+        let mut found = read_samples(self.keyspace(), transaction, range).await?;
         let mut known = self.0.timeline.known.lock();
         let last = known.samples.last().map(|sample| sample.stamp);
         // Another reader may have been faster.
@@ -175,12 +212,16 @@ impl Store {
             Arc::make_mut(&mut known.samples).extend(found);
         }
         known.through = known.through.max(through);
-        Ok(Times::Sampled { samples: Arc::clone(&known.samples), through: known.through })
+        let present = Versions::Sampled { samples: Arc::clone(&known.samples), through: known.through };
+        Ok(Times { past, incarnation, present })
     }
 
-    fn decode_sample(&self, key: &[u8], value: &[u8]) -> Result<Sample, Error> {
-        let (_, stamp) = self.keyspace().parse_sample(key)?;
-        Ok(Sample::new(stamp, &SampleValue::decode(value)?))
+    /// Where the present incarnation ends, if `transaction` sees its last commit.
+    pub(super) async fn seam(&self, transaction: &kv::Transaction) -> Result<Seam, Error> {
+        let version = transaction.read_version().await?;
+        let last = Position::before_version(self.0.incarnation, version);
+        let time = self.times(transaction).await?.time_of(last);
+        Ok(Seam { told: self.database().versions_tell_time(), version, time })
     }
 
     /// Adds a sample, if the latest one known is too old for what is about to be written.
@@ -209,7 +250,7 @@ impl Store {
                     // With conflict, from the last sample to the end: of two samplers one starts again and sees the other's.
                     let read = RangeRead::new(range.begin, range.end).reversed().limited(1);
                     let page = transaction.range(&read).await?;
-                    let last = page.pairs.first().map(|pair| self.decode_sample(&pair.key, &pair.value)).transpose()?;
+                    let last = page.pairs.first().map(|pair| decode_sample(keyspace, pair)).transpose()?;
                     let value = SampleValue { clock: now, moving, previous: last.map(|last| last.as_previous()) };
                     if last.is_none_or(|last| last.is_due(now, moving)) {
                         let stamped = keyspace.stamped_sample(incarnation);
@@ -229,6 +270,15 @@ impl Store {
 
     /// Removes the samples that no time after `oldest` needs.
     pub(super) async fn drop_samples(&self, oldest: Timestamp) -> Result<(), Error> {
+        for incarnation in self.0.timeline.to_forget(oldest) {
+            let samples = &self.keyspace().samples(incarnation);
+            let step = |transaction: Transaction| async move {
+                Ok(transaction.kv().clear_range(&samples.begin, &samples.end)?)
+            };
+            if self.step(step).await?.is_some() {
+                self.0.timeline.forget(incarnation);
+            }
+        }
         if self.database().versions_tell_time() {
             return Ok(());
         }
@@ -244,7 +294,69 @@ impl Store {
     }
 }
 
+/// A timeline that knows the incarnations of a database that have ended.
+pub(super) async fn read_past(keyspace: &Keyspace, transaction: &kv::Transaction) -> Result<Timeline, Error> {
+    let seams = keyspace.seams();
+    let mut past = Vec::new();
+    for pair in transaction.range(&RangeRead::new(seams.begin, seams.end).snapshot()).await?.pairs {
+        let (incarnation, seam) = (keyspace.parse_seam(&pair.key)?, Seam::decode(&pair.value)?);
+        let versions = if seam.told {
+            Versions::Told
+        } else {
+            let samples = read_samples(keyspace, transaction, keyspace.samples(incarnation)).await?;
+            Versions::Sampled { samples: Arc::new(samples), through: seam.version }
+        };
+        past.push(Past { incarnation, versions, ended: seam.time });
+    }
+    Ok(Timeline { past: Lock::new(Arc::new(past)), ..Timeline::default() })
+}
+
+async fn read_samples(
+    keyspace: &Keyspace,
+    transaction: &kv::Transaction,
+    mut range: KeyRange,
+) -> Result<Vec<Sample>, Error> {
+    let mut found = Vec::new();
+    loop {
+        let read = RangeRead::new(range.begin.clone(), range.end.clone()).snapshot().limited(PAGE);
+        let page = transaction.range(&read).await?;
+        for pair in &page.pairs {
+            found.push(decode_sample(keyspace, pair)?);
+        }
+        match page.pairs.last() {
+            Some(last) if page.more => range = range.after(&last.key),
+            _ => return Ok(found),
+        }
+    }
+}
+
+fn decode_sample(keyspace: &Keyspace, pair: &kv::KeyValue) -> Result<Sample, Error> {
+    let (_, stamp) = keyspace.parse_sample(&pair.key)?;
+    Ok(Sample::new(stamp, &SampleValue::decode(&pair.value)?))
+}
+
 impl Timeline {
+    /// A timeline for a fork: it has the same past.
+    pub(super) fn copy(&self) -> Self {
+        Self { past: Lock::new(Arc::clone(&self.past.lock())), ..Self::default() }
+    }
+
+    /// The past incarnations whose samples can go.
+    fn to_forget(&self, oldest: Timestamp) -> Vec<u16> {
+        let past = self.past.lock();
+        let spare = past.iter().filter(|past| past.versions.has_samples() && past.ended < oldest);
+        spare.map(|past| past.incarnation).collect()
+    }
+
+    fn forget(&self, incarnation: u16) {
+        let mut past = self.past.lock();
+        for past in Arc::make_mut(&mut past).iter_mut().filter(|past| past.incarnation == incarnation) {
+            if let Versions::Sampled { samples, .. } = &mut past.versions {
+                *samples = Arc::default();
+            }
+        }
+    }
+
     /// The first sample to keep, if some can go.
     fn forget_before(&self, oldest: Timestamp) -> Option<Versionstamp> {
         let mut known = self.known.lock();

@@ -23,9 +23,9 @@ fn samples(history: &[(i64, bool, u64)]) -> Vec<Sample> {
     samples
 }
 
-fn times(samples: &[Sample]) -> Times {
+fn times(samples: &[Sample]) -> Versions {
     let through = samples.last().map_or(Version::MIN, |sample| sample.stamp.version());
-    Times::Sampled { samples: Arc::new(samples.to_vec()), through }
+    Versions::Sampled { samples: Arc::new(samples.to_vec()), through }
 }
 
 proptest! {
@@ -37,7 +37,7 @@ proptest! {
         let (now, mut picked) = (times(&all), picked);
         picked.extend(all.iter().flat_map(|sample| [sample.stamp.version().0, sample.stamp.version().0 - 1]));
         picked.sort_unstable();
-        let found: Vec<Timestamp> = picked.iter().map(|version| now.time_of(Version(*version))).collect();
+        let found: Vec<Timestamp> = picked.iter().filter_map(|version| now.time_of(Version(*version))).collect();
         prop_assert!(found.is_sorted(), "{found:?}");
         for earlier in 1..all.len() {
             let through = all[earlier].stamp.version();
@@ -58,10 +58,10 @@ proptest! {
         let time = all[near.index(all.len())].time.plus_millis(off);
         let found = version_at(&all, through, time);
         if found > Version::MIN {
-            prop_assert!(times.time_of(Version(found.0 - 1)) < time, "everything before it is earlier");
+            prop_assert!(times.time_of(Version(found.0 - 1)) < Some(time), "everything before it is earlier");
         }
         if found <= through {
-            prop_assert!(times.time_of(found) >= time, "it is not earlier itself");
+            prop_assert!(times.time_of(found) >= Some(time), "it is not earlier itself");
         }
         prop_assert!(found <= through.next(), "what cannot be known yet is not left out");
     }
@@ -73,6 +73,47 @@ proptest! {
         for sample in &all {
             latest = latest.max(sample.clock);
             prop_assert!(sample.time >= latest && sample.time <= latest.plus_millis(MOST_AHEAD_MILLIS));
+        }
+    }
+}
+
+/// Incarnations one after the other: sampled or told, each engine's versions beginning anywhere.
+fn incarnations() -> impl Strategy<Value = Vec<(bool, Vec<(i64, bool, u64)>)>> {
+    prop::collection::vec((any::<bool>(), history()), 1..5)
+}
+
+/// Some positions of each incarnation in their order, and the times of a database copied so often.
+fn copied(incarnations: &[(bool, Vec<(i64, bool, u64)>)]) -> (Vec<Position>, Times) {
+    let (mut past, mut positions) = (Vec::new(), Vec::new());
+    let mut present = Versions::Told;
+    for (incarnation, (told, history)) in (1_u16..).zip(incarnations) {
+        let samples = samples(history);
+        let versions = if *told { Versions::Told } else { times(&samples) };
+        let version = |sample: &Sample| if *told { Version::at(sample.time, 0) } else { sample.stamp.version() };
+        positions.extend(samples.iter().map(|sample| Position::before_version(incarnation, version(sample))));
+        present = versions.clone();
+        let so_far = Times { past: Arc::new(past.clone()), incarnation, present: versions.clone() };
+        let last = positions.last().copied().unwrap_or_default();
+        past.push(Past { incarnation, versions, ended: so_far.time_of(last) });
+    }
+    past.pop();
+    let incarnation = u16::try_from(incarnations.len()).unwrap_or_default();
+    (positions, Times { past: Arc::new(past), incarnation, present })
+}
+
+proptest! {
+    #[test]
+    fn times_never_decrease_over_seams_and_positions_are_found_by_them(
+        incarnations in incarnations(), near in any::<prop::sample::Index>(), off in prop_oneof![Just(0_i64), -15_000_i64..15_000],
+    ) {
+        let (positions, times) = copied(&incarnations);
+        prop_assert!(positions.is_sorted());
+        let told: Vec<Timestamp> = positions.iter().map(|position| times.time_of(*position)).collect();
+        prop_assert!(told.is_sorted(), "{told:?}");
+        let time = told[near.index(told.len())].plus_millis(off);
+        let found = times.position_at(time);
+        for (position, told) in positions.iter().zip(&told) {
+            prop_assert_eq!(*position >= found, *told >= time, "{:?} at {:?}, found {:?} for {:?}", position, told, found, time);
         }
     }
 }
