@@ -8,6 +8,7 @@ mod alter;
 mod blob;
 mod catalogue;
 mod check;
+mod copy;
 mod fill;
 mod index;
 mod lease;
@@ -25,6 +26,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
 
+pub use copy::{Copy, CopyError, Place, Reading, copy};
 pub use read::{Fetch, Page, Query, Scan, SortBound, Start};
 pub use stream::{Cursor, Record, RecordKind, RecordPage, Stream, StreamStart};
 pub use table::{
