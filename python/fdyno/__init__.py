@@ -14,9 +14,11 @@ from . import _hook
 from ._activation import Activation, Call, state
 from ._changes import ABSENT, Change, Changes, Difference
 from ._client import Client
+from ._copy import CopyResult, copy
 from ._database import Database, connect
 from ._fdyno import (
     Clock,
+    CopyError,
     DatabaseDamagedError,
     DatabaseError,
     DatabaseLockedError,
@@ -34,6 +36,8 @@ __all__ = [
     "Changes",
     "Client",
     "Clock",
+    "CopyError",
+    "CopyResult",
     "Database",
     "DatabaseDamagedError",
     "DatabaseError",
@@ -44,6 +48,7 @@ __all__ = [
     "Tables",
     "__version__",
     "connect",
+    "copy",
     "current",
     "exempt",
     "local",

@@ -162,6 +162,16 @@ def connect(
         raise ValueError(f"{account!r} is no account id: twelve digits")
     if durability not in (None, "buffered", "fsync"):
         raise ValueError(f"durability={durability!r}: 'buffered' or 'fsync'")
+    path = directory_of(url)
+    if path is not None:
+        return Database(_fdyno.Core.disk(path, durability == "fsync", account))
+    if durability is not None:
+        raise ValueError(f"{url!r} has no durability: only 'file:' databases do")
+    return Database(_fdyno.Core.memory(account))
+
+
+def directory_of(url: str | os.PathLike[str]) -> str | None:
+    """The directory that a database's url names, `None` for one in memory."""
     if isinstance(url, os.PathLike):
         url = "file:" + os.fspath(url)
     scheme, colon, rest = url.partition(":")
@@ -169,11 +179,9 @@ def connect(
         path = os.path.expanduser(rest.removeprefix("//") if rest.startswith("///") else rest)
         if not path:
             raise ValueError(f"{url!r} names no directory: 'file:./data'")
-        return Database(_fdyno.Core.disk(path, durability == "fsync", account))
-    if durability is not None:
-        raise ValueError(f"{url!r} has no durability: only 'file:' databases do")
+        return path
     if url == "memory:":
-        return Database(_fdyno.Core.memory(account))
+        return None
     if colon and scheme == "fdb":
         raise NotImplementedError(
             f"{url!r}: FoundationDB clusters are not in this version of fdyno; it has 'memory:' and 'file:'"

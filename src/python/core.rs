@@ -39,6 +39,10 @@ pub struct Core {
 }
 
 impl Core {
+    pub const fn store(&self) -> &Store {
+        &self.store
+    }
+
     /// The work of one request, owning all it needs.
     fn run(
         &self,

@@ -2,7 +2,7 @@
 //!
 //! Everything Python does becomes one of these functions; the rest of the room converts.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use pyo3::prelude::*;
 use serde::Serialize;
@@ -13,7 +13,7 @@ use crate::api;
 use crate::clock::Clock;
 use crate::error::{CancellationReason, Error};
 use crate::kv::{self, Database, DiskOptions, Durability, Work};
-use crate::store::Realm;
+use crate::store::{Copy, CopyError, Place, Reading, Realm};
 
 pub use crate::api::{Operation, Request, Response, dispatch};
 pub use crate::store::Store;
@@ -57,6 +57,8 @@ pub enum Failure {
     #[error("{0}")]
     Unsupported(kv::Error),
     #[error("{0}")]
+    Copy(CopyError),
+    #[error("{0}")]
     Other(Error),
 }
 
@@ -67,6 +69,15 @@ impl From<Error> for Failure {
             Error::Storage(error @ kv::Error::Corrupt(_)) => Self::Damaged(error),
             Error::Storage(error @ kv::Error::Unsupported(_)) => Self::Unsupported(error),
             error => Self::Other(error),
+        }
+    }
+}
+
+impl From<CopyError> for Failure {
+    fn from(error: CopyError) -> Self {
+        match error {
+            CopyError::Failed(error) => error.into(),
+            error => Self::Copy(error),
         }
     }
 }
@@ -86,6 +97,65 @@ pub async fn open_disk(path: &Path, synced: bool) -> Result<Store, Failure> {
 
 pub async fn fork(store: &Store) -> Result<Store, Failure> {
     Ok(store.fork().await?)
+}
+
+/// What a copy is made from.
+pub enum Source {
+    Open(Store),
+    Directory(PathBuf),
+}
+
+/// A copy that is being made, and what was opened for it.
+pub struct Copying {
+    copy: Copy,
+    opened: Vec<Database>,
+}
+
+impl Drop for Copying {
+    fn drop(&mut self) {
+        for database in &self.opened {
+            database.close();
+        }
+    }
+}
+
+impl Copying {
+    pub async fn step(&mut self) -> Result<Option<Reading>, Failure> {
+        Ok(self.copy.step().await?)
+    }
+
+    /// Pairs and bytes.
+    pub const fn done(&self) -> (u64, u64) {
+        (self.copy.pairs(), self.copy.bytes())
+    }
+}
+
+/// Begins or resumes a copy to a directory. An open database that can be forked is copied as it is now.
+pub async fn begin_copy(source: Source, destination: &Path) -> Result<Copying, Failure> {
+    let mut opened = Vec::new();
+    let source = match source {
+        Source::Open(store) => {
+            let place = store.place();
+            let twin = place.database.fork(store.clock().twin());
+            Place { database: twin.unwrap_or(place.database), prefix: place.prefix }
+        }
+        Source::Directory(path) => {
+            // Opening would make a database there.
+            let is_empty = std::fs::read_dir(&path).map_or(true, |mut entries| entries.next().is_none());
+            if is_empty {
+                return Err(CopyError::NoSource.into());
+            }
+            let database = Database::disk(&path, DiskOptions::default(), Clock::system()).map_err(Error::from)?;
+            opened.push(database.clone());
+            Place { database, prefix: Vec::new() }
+        }
+    };
+    // Synced, so that a source that is removed after its copy is missed by nobody.
+    let options = DiskOptions { durability: Durability::Fsync, ..DiskOptions::default() };
+    let database = Database::disk(destination, options, Clock::system()).map_err(Error::from)?;
+    opened.push(database.clone());
+    let copy = Copy::begin(source, Place { database, prefix: Vec::new() }).await?;
+    Ok(Copying { copy, opened })
 }
 
 /// Does whatever fell due by the clock's time.

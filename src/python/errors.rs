@@ -16,6 +16,7 @@ create_exception!(fdyno, InternalError, PyRuntimeError, "A defect of fdyno itsel
 create_exception!(fdyno, DatabaseError, PyRuntimeError, "A database cannot be opened or used; the text says why.");
 create_exception!(fdyno, DatabaseLockedError, DatabaseError, "The database is open elsewhere; the text says where.");
 create_exception!(fdyno, DatabaseDamagedError, DatabaseError, "What is stored is not what was written.");
+create_exception!(fdyno, CopyError, DatabaseError, "A database cannot be copied; the text says why.");
 
 /// The exception for an error outside any operation: opening, forking or closing a database, moving its clock.
 pub fn failed(error: Failure) -> PyErr {
@@ -24,6 +25,7 @@ pub fn failed(error: Failure) -> PyErr {
         Failure::Locked(_) => DatabaseLockedError::new_err(text),
         Failure::Damaged(_) => DatabaseDamagedError::new_err(text),
         Failure::Unsupported(_) => PyNotImplementedError::new_err(text),
+        Failure::Copy(_) => CopyError::new_err(text),
         Failure::Other(_) => DatabaseError::new_err(text),
     }
 }

@@ -6,6 +6,7 @@
 
 mod answer;
 mod clock;
+mod copier;
 mod core;
 mod de;
 mod dispatch;
@@ -31,9 +32,11 @@ mod _fdyno {
     #[pymodule_export]
     use super::clock::Clock;
     #[pymodule_export]
+    use super::copier::Copier;
+    #[pymodule_export]
     use super::core::Core;
     #[pymodule_export]
-    use super::errors::{DatabaseDamagedError, DatabaseError, DatabaseLockedError, InternalError};
+    use super::errors::{CopyError, DatabaseDamagedError, DatabaseError, DatabaseLockedError, InternalError};
     #[pymodule_export]
     use super::fork::{_after_fork_in_child, _after_fork_in_parent, _before_fork};
     #[pymodule_export]

@@ -1,0 +1,72 @@
+"""The command `fdyno`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from . import DatabaseError, __version__, copy
+
+#: What a shell takes for "ended by Ctrl-C".
+INTERRUPTED = 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command; its exit code."""
+    parser = argparse.ArgumentParser(prog="fdyno", description="DynamoDB with an honest change stream.")
+    parser.add_argument("--version", action="version", version=f"fdyno {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    copying = commands.add_parser(
+        "copy",
+        help="copy a whole database",
+        description="Copies a whole database, with its change streams, to an empty or absent place. "
+        "An interrupted copy goes on where it was when the command is repeated.",
+    )
+    copying.add_argument("source", metavar="SOURCE", help="file:./data")
+    copying.add_argument("destination", metavar="DESTINATION", help="file:./copy")
+    copying.add_argument("-q", "--quiet", action="store_true", help="no progress bar")
+    given = parser.parse_args(arguments)
+    try:
+        return _copy(given.source, given.destination, given.quiet)
+    except KeyboardInterrupt:
+        print("fdyno: interrupted; the same command goes on where it was", file=sys.stderr)
+        return INTERRUPTED
+    except (DatabaseError, NotImplementedError, ValueError) as error:
+        print(f"fdyno: {error}", file=sys.stderr)
+        return 1
+
+
+def _copy(source: str, destination: str, quiet: bool) -> int:
+    bar = None if quiet else _progress_bar()
+    try:
+        result = copy(source, destination, progress=None if bar is None else _report_to(bar))
+    finally:
+        if bar is not None:
+            bar.close()
+    print(f"{result.tables} tables, {result.pairs} pairs, {result.bytes} bytes, checksum {result.checksum}")
+    return 0
+
+
+def _progress_bar() -> Any:
+    """A bar on a terminal, else nothing."""
+    try:
+        from tqdm import tqdm
+    except ImportError:
+        print("fdyno: no progress bar without tqdm (pip install tqdm)", file=sys.stderr)
+        return None
+    return tqdm(desc="copying", unit="B", unit_scale=True, unit_divisor=1000, disable=None)
+
+
+def _report_to(bar: Any) -> Callable[[int, int], None]:
+    def report(_pairs: int, size: int) -> None:
+        if size == bar.n:
+            bar.set_description("comparing")
+        bar.update(size - bar.n)
+
+    return report
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,62 @@
+"""`copy`: a whole database from one place to another."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from . import _fdyno
+from ._database import Database, directory_of
+
+
+@dataclass(frozen=True)
+class CopyResult:
+    """What a copy holds."""
+
+    #: Keys with their values.
+    pairs: int
+    #: Bytes of all keys and values.
+    bytes: int
+    #: BLAKE3 of all keys and values, equal on both sides.
+    checksum: str
+    tables: int
+
+
+def copy(
+    source: str | os.PathLike[str] | Database,
+    destination: str | os.PathLike[str],
+    *,
+    progress: Callable[[int, int], object] | None = None,
+) -> CopyResult:
+    """Copies a whole database, with its change streams, to an empty or absent directory.
+
+    `source` is a url or path of a database that nobody has open, or an open `Database`; one in memory is copied as it is
+    now, whatever is written meanwhile. Readers go on in the copy where they were: sequence numbers stay, later ones are
+    greater. `progress` is called after every step with the pairs and bytes copied so far; what it raises interrupts the
+    copy, as Ctrl-C does. An interrupted copy goes on where it was when the call is repeated; until it is finished, it
+    cannot be opened. At the end both sides are read once more and compared.
+
+    Raises `CopyError` when the destination is not empty, when there is no database at the source, or when the source
+    was written to meanwhile; and what `connect` raises, when one of them cannot be opened.
+    """
+    to = directory_of(destination)
+    if to is None:
+        raise ValueError(f"{destination!r} would be gone as soon as it is copied to: 'file:./copy'")
+    copier = _fdyno.Copier(_source_of(source), to)
+    try:
+        while (finished := copier.step()) is None:
+            if progress is not None:
+                progress(*copier.done())
+    finally:
+        copier.close()
+    return CopyResult(*finished)
+
+
+def _source_of(source: str | os.PathLike[str] | Database) -> _fdyno.Core | str:
+    if isinstance(source, Database):
+        return source._core
+    path = directory_of(source)
+    if path is None:
+        raise ValueError(f"{source!r} is a new, empty database: copy an open one by handing over its fdyno.Database")
+    return path

@@ -1,0 +1,58 @@
+//! A copy of a database as Python makes it: step by step, so that signals and a progress report come between any two.
+//!
+//! The loop is `python/fdyno/_copy.py`. It must not know what a step does.
+
+use std::path::PathBuf;
+
+use pyo3::prelude::*;
+
+use super::core::Core;
+use super::dispatch::{self, Copying, Source};
+use super::errors::{failed, guarded};
+use super::wait::settle;
+
+/// A copy that is being made.
+#[pyclass(module = "fdyno._fdyno")]
+pub struct Copier {
+    copying: Option<Copying>,
+}
+
+/// What a copy is made from: the directory of a database nobody has open, or an open one.
+#[derive(FromPyObject)]
+enum From<'py> {
+    Open(PyRef<'py, Core>),
+    Directory(PathBuf),
+}
+
+#[pymethods]
+impl Copier {
+    /// Begins a copy to a directory, or finds the one that was interrupted there.
+    #[new]
+    fn new(py: Python<'_>, source: From<'_>, destination: PathBuf) -> PyResult<Self> {
+        let source = match source {
+            From::Open(core) => Source::Open(core.store().clone()),
+            From::Directory(path) => Source::Directory(path),
+        };
+        let begun = guarded(|| settle(py, async move { dispatch::begin_copy(source, &destination).await }))?;
+        Ok(Self { copying: Some(begun.map_err(failed)?) })
+    }
+
+    /// One step. Pairs, bytes, checksum and tables of the copy once it is finished.
+    fn step(&mut self, py: Python<'_>) -> PyResult<Option<(u64, u64, String, u64)>> {
+        let Some(copying) = &mut self.copying else { return Ok(None) };
+        let reading = guarded(|| settle(py, copying.step()))?.map_err(failed)?;
+        Ok(reading.map(|reading| (reading.pairs, reading.bytes, reading.checksum_text(), reading.tables)))
+    }
+
+    /// Pairs and bytes copied so far, those before an interruption included.
+    fn done(&self) -> (u64, u64) {
+        self.copying.as_ref().map_or((0, 0), Copying::done)
+    }
+
+    /// Ends the use of both directories. What was copied stays.
+    fn close(&mut self, py: Python<'_>) {
+        let copying = self.copying.take();
+        // It takes locks: never with the GIL held.
+        py.detach(move || drop(copying));
+    }
+}

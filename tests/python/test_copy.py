@@ -1,0 +1,257 @@
+"""`fdyno.copy` and the command `fdyno copy`: whole databases move, with their streams, and can be interrupted."""
+
+import dataclasses
+import re
+import signal
+import subprocess
+import sys
+
+import pytest
+from conftest import create_table
+
+import fdyno
+from fdyno import _cli
+
+STREAM = {"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"}
+REGION = "eu-west-1"
+
+pytestmark = pytest.mark.filterwarnings("ignore:clamping frac:UserWarning")
+
+
+def put(client, key, size=0):
+    client.put_item(TableName="orders", Item={"pk": {"S": key}, "body": {"S": "x" * size}})
+
+
+def fill(client):
+    """Some five megabytes: several steps, large items and old images among them."""
+    create_table(client, StreamSpecification=STREAM)
+    for number in range(14):
+        put(client, f"large-{number}", 350_000)
+    put(client, "large-0", 20_000)
+    put(client, "small")
+
+
+@pytest.fixture
+def source(client, tmp_path):
+    url = f"file:{tmp_path / 'source'}"
+    with fdyno.connect(url) as db, db.activate():
+        fill(client)
+    return url
+
+
+@pytest.fixture
+def destination(tmp_path):
+    return f"file:{tmp_path / 'destination'}"
+
+
+def changes(db):
+    return list(db.changes("orders", region_name=REGION))
+
+
+def interrupted_after(steps):
+    """A report of progress that ends as Ctrl-C does, after so many steps."""
+    seen = []
+
+    def progress(pairs, size):
+        seen.append((pairs, size))
+        if len(seen) == steps:
+            signal.raise_signal(signal.SIGINT)
+
+    progress.seen = seen
+    return progress
+
+
+def test_all_of_a_database_moves_and_its_streams_go_on(client, source, destination):
+    with fdyno.connect(source) as db, db.activate():
+        items = client.scan(TableName="orders", ConsistentRead=True)["Items"]
+        before = changes(db)
+    seen = []
+    result = fdyno.copy(source, destination, progress=lambda *done: seen.append(done))
+    assert result.tables == 1 and result.pairs > 60 and result.bytes > 5_000_000
+    assert re.fullmatch("[0-9a-f]{64}", result.checksum)
+    assert seen == sorted(seen) and seen[-1] == (result.pairs, result.bytes) and len(seen) > 5
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        result.pairs = 0
+    with fdyno.connect(destination) as db, db.activate():
+        assert client.scan(TableName="orders", ConsistentRead=True)["Items"] == items
+        put(client, "small", 5)
+        after = changes(db)
+    assert after[:-1] == before, "sequence numbers, times, old and new images"
+    assert after[-1].sequence_number > before[-1].sequence_number
+    assert (after[-1].kind, after[-1].old["body"], after[-1].new["body"]) == ("MODIFY", "", "xxxxx")
+
+
+def test_a_copy_and_its_source_are_databases_of_their_own(source, destination):
+    fdyno.copy(source, destination)
+    with fdyno.connect(source) as one, fdyno.connect(destination) as two:
+        assert one.info()["id"] != two.info()["id"]
+        assert not {change.event_id for change in changes(one)} & {change.event_id for change in changes(two)}
+
+
+def test_paths_are_urls(tmp_path, source):
+    first = fdyno.copy(tmp_path / "source", tmp_path / "one")
+    second = fdyno.copy(source, tmp_path / "two")
+    assert first == second
+
+
+def test_a_database_in_memory_is_copied_as_it_is_now_whatever_is_written_meanwhile(client, destination):
+    with fdyno.local() as db:
+        fill(client)
+        before = changes(db)
+        fdyno.copy(db, destination, progress=lambda pairs, _: put(client, f"meanwhile-{pairs}"))
+        assert len(changes(db)) > len(before)
+    with fdyno.connect(destination) as db:
+        assert changes(db) == before
+
+
+def test_an_open_database_on_disk_is_copied_unless_it_is_written_to(client, source, destination, tmp_path):
+    with fdyno.connect(source) as db, db.activate():
+        fdyno.copy(db, destination)
+        with pytest.raises(fdyno.CopyError, match="the source was written to while it was copied"):
+            fdyno.copy(db, tmp_path / "another", progress=lambda pairs, _: put(client, f"meanwhile-{pairs}"))
+        put(client, "and it goes on")
+
+
+def test_ctrl_c_interrupts_between_steps_and_the_same_call_goes_on(client, source, destination):
+    with fdyno.connect(source) as db:
+        before = changes(db)
+    progress = interrupted_after(3)
+    with pytest.raises(KeyboardInterrupt):
+        fdyno.copy(source, destination, progress=progress)
+    pairs, size = progress.seen[-1]
+    assert len(progress.seen) == 3 and 2_000_000 < size < 5_000_000
+    with pytest.raises(fdyno.DatabaseError, match="an unfinished copy of a database: run the copy again"):
+        fdyno.connect(destination)
+    again = []
+    result = fdyno.copy(source, destination, progress=lambda *done: again.append(done))
+    assert again[0][0] > pairs and again[0][1] > size, "it did not begin again"
+    assert result.pairs == again[-1][0]
+    with fdyno.connect(destination) as db:
+        assert changes(db) == before
+
+
+def test_what_the_report_raises_interrupts_as_well(source, destination):
+    def progress(*_):
+        raise LookupError("enough")
+
+    with pytest.raises(LookupError, match="enough"):
+        fdyno.copy(source, destination, progress=progress)
+    assert fdyno.copy(source, destination).tables == 1
+
+
+def test_what_cannot_be_copied_is_refused(client, source, destination, tmp_path):
+    for place in ("absent", "empty"):
+        if place == "empty":
+            (tmp_path / place).mkdir()
+        with pytest.raises(fdyno.CopyError, match="no database at the source"):
+            fdyno.copy(tmp_path / place, destination)
+        assert not (tmp_path / place).exists() or not any((tmp_path / place).iterdir())
+    fdyno.connect(tmp_path / "used").close()
+    with pytest.raises(fdyno.CopyError, match="the destination is not empty"):
+        fdyno.copy(source, tmp_path / "used")
+    with pytest.raises(KeyboardInterrupt):
+        fdyno.copy(source, destination, progress=interrupted_after(1))
+    with pytest.raises(fdyno.CopyError, match="unfinished copy of another database"):
+        fdyno.copy(tmp_path / "used", destination)
+    with pytest.raises(fdyno.CopyError, match="the source is itself an unfinished copy"):
+        fdyno.copy(destination, tmp_path / "third")
+    with fdyno.connect(source) as db, db.activate():
+        with pytest.raises(fdyno.DatabaseLockedError):
+            fdyno.copy(source, tmp_path / "fourth")
+        put(client, "between the two runs")
+    with pytest.raises(fdyno.CopyError, match="the source was written to"):
+        fdyno.copy(source, destination)
+    with pytest.raises(fdyno.DatabaseLockedError):
+        fdyno.copy(source, source)
+
+
+def test_urls_that_name_no_place_are_refused(source):
+    with pytest.raises(ValueError, match="would be gone"):
+        fdyno.copy(source, "memory:")
+    with pytest.raises(ValueError, match="new, empty database"):
+        fdyno.copy("memory:", source)
+    with pytest.raises(NotImplementedError):
+        fdyno.copy(source, "fdb:/etc/foundationdb/fdb.cluster")
+    with pytest.raises(ValueError, match="no database url"):
+        fdyno.copy("nonsense", source)
+
+
+def command(*arguments):
+    return subprocess.run([sys.executable, "-m", "fdyno", *arguments], capture_output=True, text=True, timeout=120)
+
+
+def test_the_command_copies_and_says_what(source, destination, tmp_path):
+    run = command("copy", source, destination)
+    expected = fdyno.copy(source, tmp_path / "again")
+    assert run.returncode == 0, run.stderr
+    assert run.stdout == (
+        f"1 tables, {expected.pairs} pairs, {expected.bytes} bytes, checksum {expected.checksum}\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("file:absent", "file:copy"), "there is no database at the source"),
+        (("nonsense", "file:copy"), "'nonsense' is no database url"),
+        (("file:absent", "fdb:cluster"), "FoundationDB clusters are not in this version"),
+    ],
+)
+def test_the_command_fails_with_one_line(arguments, message, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    run = command("copy", "--quiet", *arguments)
+    assert run.returncode == 1 and run.stdout == ""
+    assert run.stderr.count("\n") == 1 and run.stderr.startswith("fdyno: ") and message in run.stderr
+
+
+def test_the_command_without_arguments_says_how_to_use_it():
+    run = command()
+    assert run.returncode == 2 and run.stderr.startswith("usage: fdyno")
+    assert command("--version").stdout == f"fdyno {fdyno.__version__}\n"
+
+
+class Bar:
+    """A progress bar whose watcher loses patience."""
+
+    def __init__(self, interrupted_at):
+        self.n = 0
+        self.told = []
+        self.interrupted_at = interrupted_at
+
+    def update(self, by):
+        self.n += by
+        self.told.append(by)
+        if len(self.told) == self.interrupted_at:
+            signal.raise_signal(signal.SIGINT)
+
+    def set_description(self, text):
+        self.text = text
+
+    def close(self):
+        self.closed = True
+
+
+def test_the_command_can_be_interrupted_and_goes_on(source, destination, monkeypatch, capsys):
+    first, second = Bar(2), Bar(None)
+    bars = iter([first, second])
+    monkeypatch.setattr(_cli, "_progress_bar", lambda: next(bars))
+    assert _cli.main(["copy", source, destination]) == 130
+    assert capsys.readouterr().err == "fdyno: interrupted; the same command goes on where it was\n"
+    assert _cli.main(["copy", source, destination]) == 0
+    assert first.closed and second.closed and second.text == "comparing"
+    assert second.told[0] > sum(first.told), "the first report already counts what was there"
+    assert f"{second.n} bytes" in capsys.readouterr().out
+
+
+def test_the_progress_bar_is_drawn_on_a_terminal(source, destination, monkeypatch, capsys):
+    pytest.importorskip("tqdm")
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    assert _cli.main(["copy", source, destination]) == 0
+    drawn = capsys.readouterr().err
+    assert "copying" in drawn and "comparing" in drawn and "MB" in drawn
+
+
+def test_without_tqdm_the_command_works_and_says_what_is_missing(source, destination, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "tqdm", None)
+    assert _cli.main(["copy", source, destination]) == 0
+    assert capsys.readouterr().err == "fdyno: no progress bar without tqdm (pip install tqdm)\n"
