@@ -19,7 +19,7 @@ pub struct Copier {
 
 /// What a copy is made from: the directory of a database nobody has open, or an open one.
 #[derive(FromPyObject)]
-enum From<'py> {
+enum Given<'py> {
     Open(PyRef<'py, Core>),
     Directory(PathBuf),
 }
@@ -28,10 +28,10 @@ enum From<'py> {
 impl Copier {
     /// Begins a copy to a directory, or finds the one that was interrupted there.
     #[new]
-    fn new(py: Python<'_>, source: From<'_>, destination: PathBuf) -> PyResult<Self> {
+    fn new(py: Python<'_>, source: Given<'_>, destination: PathBuf) -> PyResult<Self> {
         let source = match source {
-            From::Open(core) => Source::Open(core.store().clone()),
-            From::Directory(path) => Source::Directory(path),
+            Given::Open(core) => Source::Open(core.store().clone()),
+            Given::Directory(path) => Source::Directory(path),
         };
         let begun = guarded(|| settle(py, async move { dispatch::begin_copy(source, &destination).await }))?;
         Ok(Self { copying: Some(begun.map_err(failed)?) })

@@ -15,8 +15,6 @@ from fdyno import _cli
 STREAM = {"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"}
 REGION = "eu-west-1"
 
-pytestmark = pytest.mark.filterwarnings("ignore:clamping frac:UserWarning")
-
 
 def put(client, key, size=0):
     client.put_item(TableName="orders", Item={"pk": {"S": key}, "body": {"S": "x" * size}})
@@ -67,7 +65,7 @@ def test_all_of_a_database_moves_and_its_streams_go_on(client, source, destinati
         before = changes(db)
     seen = []
     result = fdyno.copy(source, destination, progress=lambda *done: seen.append(done))
-    assert result.tables == 1 and result.pairs > 60 and result.bytes > 5_000_000
+    assert result.tables == 1 and result.pairs > 60 and result.bytes > 4_900_000
     assert re.fullmatch("[0-9a-f]{64}", result.checksum)
     assert seen == sorted(seen) and seen[-1] == (result.pairs, result.bytes) and len(seen) > 5
     with pytest.raises(dataclasses.FrozenInstanceError):

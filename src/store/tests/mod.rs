@@ -2,6 +2,7 @@
 //!
 //! Each handle stands for a process. Tests of a single process on the memory engine are in `tests/store.rs`.
 
+mod copies;
 mod processes;
 mod rounds;
 mod times;
