@@ -77,13 +77,16 @@ proptest! {
     }
 }
 
-/// Incarnations one after the other: sampled or told, each engine's versions beginning anywhere.
-fn incarnations() -> impl Strategy<Value = Vec<(bool, Vec<(i64, bool, u64)>)>> {
+/// Whether an engine's versions told the time, and what samplers saw there.
+type Incarnation = (bool, Vec<(i64, bool, u64)>);
+
+/// Incarnations one after the other, each engine's versions beginning anywhere.
+fn incarnations() -> impl Strategy<Value = Vec<Incarnation>> {
     prop::collection::vec((any::<bool>(), history()), 1..5)
 }
 
 /// Some positions of each incarnation in their order, and the times of a database copied so often.
-fn copied(incarnations: &[(bool, Vec<(i64, bool, u64)>)]) -> (Vec<Position>, Times) {
+fn copied(incarnations: &[Incarnation]) -> (Vec<Position>, Times) {
     let (mut past, mut positions) = (Vec::new(), Vec::new());
     let mut present = Versions::Told;
     for (incarnation, (told, history)) in (1_u16..).zip(incarnations) {
