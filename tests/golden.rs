@@ -1,8 +1,10 @@
 //! A database on disk that an earlier version wrote must be readable for ever: the first format's is in `tests/golden`.
 //!
 //! It holds what every part of the format has: items inline and large, index entries, counters, change records of
-//! a stream that is open and of one that is closed, a client token, rows in tables of the tree and in the log. To add one for a
-//! new format, run `cargo test --test golden -- --ignored` after naming its directory here; never write an old one anew.
+//! a stream that is open and of one that is closed, a client token, rows in tables of the tree and in the log. The second is a
+//! copy of the first, with what copies add: two incarnations, the seam between them, entries of streams in both forms. To
+//! add one for a new format, name its directory here and run `cargo test --test golden -- --ignored <its test>`; never write
+//! an old one anew.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 use std::fs;
@@ -13,7 +15,7 @@ use std::task::{Context, Poll, Waker};
 use fdyno::api::{self, Operation};
 use fdyno::clock::{Clock, Timestamp};
 use fdyno::kv::{Database, DiskOptions};
-use fdyno::store::{Realm, Store};
+use fdyno::store::{Place, Realm, Store};
 use serde_json::{Value, json};
 
 const WRITTEN: Timestamp = Timestamp(1_764_000_000_000);
@@ -33,10 +35,13 @@ fn realm() -> Realm {
     Realm { account: "000000000000".into(), region: "eu-west-1".into() }
 }
 
-fn open(directory: &Path) -> Store {
+fn database(directory: &Path, seed: u64) -> Database {
     let options = DiskOptions { flush_bytes: 20_000, ..DiskOptions::default() };
-    let database = Database::disk(directory, options, Clock::deterministic(WRITTEN, 11)).unwrap();
-    now(Store::open(database, Vec::new())).unwrap()
+    Database::disk(directory, options, Clock::deterministic(WRITTEN, seed)).unwrap()
+}
+
+fn open(directory: &Path) -> Store {
+    now(Store::open(database(directory, 11), Vec::new())).unwrap()
 }
 
 fn call(store: &Store, name: &str, request: &Value) -> Value {
@@ -107,9 +112,13 @@ fn write_the_golden_directory() {
     call(&store, "DeleteItem", &json!({"TableName": "golden", "Key": {"pk": {"S": "filler"}}}));
     call(&store, "TransactWriteItems", &transaction());
     drop(store);
-    // Opened and closed once more, until the thread that flushes has left no segment but the last.
+    settle(&directory);
+}
+
+/// Opened and closed once more, until the thread that flushes has left no segment but the last.
+fn settle(directory: &Path) {
     while fs::read_dir(directory.join("log")).unwrap().count() > 1 {
-        drop(open(&directory));
+        drop(open(directory));
     }
     fs::write(directory.join("LOCK"), "").unwrap();
 }
@@ -143,16 +152,26 @@ fn the_first_format_is_still_read() {
     let definition = now(store.table(&realm(), "golden")).unwrap();
     assert_eq!(now(store.check(&definition)).unwrap(), Vec::<String>::new());
 
-    let streams = call(&store, "ListStreams", &json!({"TableName": "golden"}));
-    let mut kinds = Vec::new();
+    assert_eq!(kinds(&store), "IIIIIIIIIIRRRIRII");
+    // The token is remembered: the same request again changes nothing.
+    call(&store, "TransactWriteItems", &transaction());
+    assert_eq!(call(&store, "Query", &query)["Count"], 9);
+    call(&store, "PutItem", &json!({"TableName": "golden", "Item": item(30)}));
+    assert_eq!(call(&store, "Query", &query)["Count"], 10);
+}
+
+/// The first letters of what the streams tell, in their order.
+fn kinds(store: &Store) -> String {
+    let streams = call(store, "ListStreams", &json!({"TableName": "golden"}));
+    let mut kinds = String::new();
     let mut last = String::new();
     for stream in streams["Streams"].as_array().unwrap() {
         let arn = &stream["StreamArn"];
-        let described = call(&store, "DescribeStream", &json!({"StreamArn": arn}));
+        let described = call(store, "DescribeStream", &json!({"StreamArn": arn}));
         let shard = &described["StreamDescription"]["Shards"][0]["ShardId"];
         let start = json!({"StreamArn": arn, "ShardId": shard, "ShardIteratorType": "TRIM_HORIZON"});
-        let iterator = &call(&store, "GetShardIterator", &start)["ShardIterator"];
-        let page = call(&store, "GetRecords", &json!({"ShardIterator": iterator}));
+        let iterator = &call(store, "GetShardIterator", &start)["ShardIterator"];
+        let page = call(store, "GetRecords", &json!({"ShardIterator": iterator}));
         for record in page["Records"].as_array().unwrap() {
             let number = record["dynamodb"]["SequenceNumber"].as_str().unwrap().to_owned();
             assert!(number > last);
@@ -164,10 +183,41 @@ fn the_first_format_is_still_read() {
             described["StreamDescription"]["StreamStatus"] == "ENABLED"
         );
     }
-    assert_eq!(kinds.iter().collect::<String>(), "IIIIIIIIIIRRRIRII");
-    // The token is remembered: the same request again changes nothing.
-    call(&store, "TransactWriteItems", &transaction());
-    assert_eq!(call(&store, "Query", &query)["Count"], 9);
-    call(&store, "PutItem", &json!({"TableName": "golden", "Item": item(30)}));
-    assert_eq!(call(&store, "Query", &query)["Count"], 10);
+    kinds
+}
+
+fn golden_copy() -> PathBuf {
+    golden().with_file_name("disk-2")
+}
+
+/// Writes the directory of a database that was copied. Not for a format that has been released.
+#[test]
+#[ignore = "writes tests/golden anew"]
+fn write_the_golden_copy() {
+    let source = tempfile::tempdir().unwrap();
+    copy(&golden(), source.path());
+    let directory = golden_copy();
+    let _ = fs::remove_dir_all(&directory);
+    let [from, to] = [(source.path(), 11), (directory.as_path(), 12)]
+        .map(|(path, seed)| Place { database: database(path, seed), prefix: Vec::new() });
+    now(fdyno::store::copy(from, to.clone())).unwrap();
+    let store = now(Store::open(to.database, to.prefix)).unwrap();
+    call(&store, "PutItem", &json!({"TableName": "golden", "Item": item(40)}));
+    call(&store, "UpdateTable", &stream(false));
+    call(&store, "UpdateTable", &stream(true));
+    call(&store, "DeleteItem", &json!({"TableName": "golden", "Key": {"pk": {"S": "item-03"}}}));
+    drop(store);
+    settle(&directory);
+}
+
+#[test]
+fn a_copied_database_is_still_read() {
+    let directory = tempfile::tempdir().unwrap();
+    copy(&golden_copy(), directory.path());
+    let store = open(directory.path());
+    assert_eq!(kinds(&store), "IIIIIIIIIIRRRIRIIIR");
+    call(&store, "PutItem", &json!({"TableName": "golden", "Item": item(41)}));
+    assert_eq!(kinds(&store), "IIIIIIIIIIRRRIRIIIRI");
+    let definition = now(store.table(&realm(), "golden")).unwrap();
+    assert_eq!(now(store.check(&definition)).unwrap(), Vec::<String>::new());
 }

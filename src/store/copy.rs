@@ -5,10 +5,11 @@
 //! more and compared. Only if they agree, one last transaction makes a database of the copy: it writes the format, an id
 //! of its own, the incarnation that follows the source's, and where that one ended. Until then it cannot be opened.
 //!
-//! Nothing locks the source. Where its versions stand still while nothing is committed, one that moved ends the copy. On a
-//! cluster the second reading finds out: what was copied before it began and is found unchanged by it was so at the moment
-//! between the two, so a copy that agrees is the source as it was then. Counters, versions and stamps see to it that nothing
-//! is changed and changed back. It must not know what the pairs mean, but for which of them are another database's own.
+//! Nothing locks the source. Where its versions stand still while nothing is committed, one that moved ends the copy: a
+//! finished one is the source, exactly. On a cluster read versions rise by themselves, and the second reading has to find
+//! out. It sees every pair that stayed changed, which any write to a table with a stream leaves; not an item that was written
+//! and removed again between the two readings of it. So writers are to be stopped there; this is a net below, not a lock.
+//! It must not know what the pairs mean, but for which of them are another database's own.
 
 use super::{FORMAT_VERSION, Store, commit_id, corrupt, read_identity, schema, timeline};
 use crate::error::Error;

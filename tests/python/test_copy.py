@@ -1,6 +1,7 @@
 """`fdyno.copy` and the command `fdyno copy`: whole databases move, with their streams, and can be interrupted."""
 
 import dataclasses
+import os
 import re
 import signal
 import subprocess
@@ -126,6 +127,27 @@ def test_ctrl_c_interrupts_between_steps_and_the_same_call_goes_on(client, sourc
     assert result.pairs == again[-1][0]
     with fdyno.connect(destination) as db:
         assert changes(db) == before
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no SIGKILL on this platform")
+def test_a_process_that_is_killed_amid_a_copy_leaves_one_that_goes_on(source, destination):
+    program = f"""
+import os, signal, fdyno
+seen = []
+def progress(*done):
+    seen.append(done)
+    if len(seen) == 3:
+        os.kill(os.getpid(), signal.SIGKILL)
+fdyno.copy({source!r}, {destination!r}, progress=progress)
+"""
+    run = subprocess.run([sys.executable, "-c", program], timeout=120)
+    assert run.returncode == -signal.SIGKILL
+    again = []
+    result = fdyno.copy(source, destination, progress=lambda *done: again.append(done))
+    assert again[0][1] > 3_000_000, "it did not begin again"
+    with fdyno.connect(source) as one, fdyno.connect(destination) as two:
+        assert changes(one)[-1].sequence_number == changes(two)[-1].sequence_number
+    assert result.tables == 1
 
 
 def test_what_the_report_raises_interrupts_as_well(source, destination):
