@@ -4,7 +4,7 @@
 //! Each seed is one run (`model/world.rs`). Requests go in as JSON and answers come out as JSON, through two handles on
 //! one database with a cache each (`model/client.rs`), so everything from the protocol to the key-value engine is under
 //! test. For a third of the seeds the database is as a cluster: its versions do not tell the time, and maintenance needs
-//! the lease. The model evaluates its operations itself and shares no code with the crate. `FDYNO_SEEDS` says how many seeds are
+//! the lease. A few times in each run the database moves to another engine, of either kind. The model evaluates its operations itself and shares no code with the crate. `FDYNO_SEEDS` says how many seeds are
 //! run (50 without it), `FDYNO_SEED=n` runs seed n alone and tells every operation. A run that fails prints its seed and
 //! its last operations.
 //!

@@ -9,7 +9,7 @@ use fdyno::api::{Operation, dispatch, json as protocol};
 use fdyno::clock::{Clock, Timestamp};
 use fdyno::error::Error;
 use fdyno::kv::{self, Database, faults};
-use fdyno::store::{Realm, Store};
+use fdyno::store::{CopyError, Place, Realm, Store, copy};
 use serde_json::Value as Json;
 
 pub const START_MILLIS: i64 = 1_700_000_000_000;
@@ -50,17 +50,34 @@ impl Client {
                 break store;
             }
         };
-        let other = loop {
-            if let Ok(other) = now(Store::open(store.database().clone(), b"model".to_vec())) {
-                break other;
-            }
-        };
         Self {
+            other: another(&store),
             store,
-            other,
             calls: AtomicU64::new(seed),
             realm: Realm { account: "000000000000".to_owned(), region: "eu-west-1".to_owned() },
         }
+    }
+
+    /// Goes on in a copy, on an engine of another kind as likely as not, whose clock shows the same time.
+    pub fn move_house(&mut self, random: &mut fastrand::Rng) {
+        let source = self.store.place();
+        let faults = source.database.injected_faults().expect("a database with faults");
+        // What was held back would land meanwhile, and a source that is written to cannot be copied.
+        faults.pause();
+        faults.flush();
+        let plan = faults::Plan::seeded(random.u64(..));
+        let plan = if random.bool() { plan.with_opaque_versions() } else { plan };
+        let database = Database::faults(self.store.clock().clone(), plan);
+        let place = Place { database, prefix: b"model".to_vec() };
+        loop {
+            match now(copy(source.clone(), place.clone())) {
+                Ok(_) => break,
+                Err(CopyError::Failed(error)) if is_injected(&error) => {}
+                Err(error) => panic!("{error}"),
+            }
+        }
+        self.store = another_at(&place);
+        self.other = another(&self.store);
     }
 
     pub fn call(&self, operation: Operation, request: &Json) -> Result<Json, Error> {
@@ -79,6 +96,19 @@ impl Client {
                 Err(error) if is_injected(&error) => {}
                 outcome => return outcome,
             }
+        }
+    }
+}
+
+/// Another handle on the same database.
+fn another(store: &Store) -> Store {
+    another_at(&store.place())
+}
+
+fn another_at(place: &Place) -> Store {
+    loop {
+        if let Ok(store) = now(Store::open(place.database.clone(), place.prefix.clone())) {
+            return store;
         }
     }
 }

@@ -48,6 +48,11 @@ impl Consumer {
         Some(Self { stream, place: of.changes.len(), iterator: Some((iterator, state.now)), replica })
     }
 
+    /// After a move: iterators belong to the database that gave them.
+    pub fn forget_iterator(&mut self) {
+        self.iterator = None;
+    }
+
     /// Reads on, at most `calls` times; `None` reads to the end. Faults are met by asking again.
     pub fn read(&mut self, client: &Client, state: &mut State, calls: Option<usize>, random: &mut fastrand::Rng) {
         for call in 0.. {
@@ -152,6 +157,9 @@ impl Consumer {
         let event = record["eventID"].as_str().expect("an id").to_owned();
         assert!(before.is_none_or(|(before, _)| before < number), "sequence numbers must rise");
         let seen = change.seen.get_or_insert_with(|| (number.clone(), event.clone()));
+        if seen.1.is_empty() {
+            seen.1.clone_from(&event);
+        }
         assert_eq!(*seen, (number, event), "a record must stay what it was");
 
         // Only what the record says: views without images leave what was there.

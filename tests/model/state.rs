@@ -27,7 +27,7 @@ pub struct Change {
     pub old: Option<Item>,
     pub new: Option<Item>,
     pub at: i64,
-    /// Sequence number and event id, once a consumer has seen them.
+    /// Sequence number and event id, once a consumer has seen them; the id is another after a move, and empty until it is seen.
     pub seen: Option<(String, String)>,
 }
 
