@@ -68,6 +68,7 @@ impl From<Error> for Failure {
             Error::Storage(error @ kv::Error::Locked(_)) => Self::Locked(error),
             Error::Storage(error @ kv::Error::Corrupt(_)) => Self::Damaged(error),
             Error::Storage(error @ kv::Error::Unsupported(_)) => Self::Unsupported(error),
+            error @ Error::UnfinishedCopy => Self::Copy(CopyError::Failed(error)),
             error => Self::Other(error),
         }
     }

@@ -112,6 +112,8 @@ pub struct Copy {
     destination: kv::Database,
     keyspace: Keyspace,
     state: State,
+    /// The copy's.
+    incarnation: u16,
     /// Of the source and of the destination.
     verifying: Option<[Reader; 2]>,
 }
@@ -133,6 +135,7 @@ impl Copy {
     /// Begins a copy, or finds the one that was interrupted.
     pub async fn begin(source: Place, destination: Place) -> Result<Self, CopyError> {
         let source = attach(source).await?;
+        let incarnation = source.0.incarnation.checked_add(1).ok_or(CopyError::IncarnationsUsedUp)?;
         let (destination, keyspace) = (destination.database, Keyspace::new(destination.prefix));
         let version = source.database().run_read_only(|transaction| last_commit(&source, transaction)).await?;
         let fresh = State {
@@ -149,7 +152,7 @@ impl Copy {
                 |transaction| begin_or_resume(&keyspace, transaction, &fresh),
             )
             .await?;
-        Ok(Self { source, destination, keyspace, state, verifying: None })
+        Ok(Self { source, destination, keyspace, state, incarnation, verifying: None })
     }
 
     /// Pairs copied so far, those before an interruption included.
@@ -246,8 +249,6 @@ impl Copy {
 
     async fn make_a_database_of_it(&self) -> Result<(), CopyError> {
         let (source, keyspace, state) = (&self.source, &self.keyspace, &self.state);
-        let ended = state.source_incarnation;
-        let incarnation = ended.checked_add(1).ok_or(CopyError::IncarnationsUsedUp)?;
         let seam =
             source.database().run_read_only(|transaction| async move { source.seam(&transaction).await }).await?;
         if state.source_version.is_some_and(|version| version != seam.version.0) {
@@ -256,10 +257,10 @@ impl Copy {
         let id = self.destination.clock().random_u128().to_be_bytes();
         let last = |transaction: kv::Transaction| async move {
             expect_state(keyspace, &transaction, state).await?;
-            transaction.set(&keyspace.seam(ended), seam.encode())?;
+            transaction.set(&keyspace.seam(state.source_incarnation), seam.encode())?;
             transaction.set(&keyspace.format_version(), &FORMAT_VERSION.to_be_bytes()[..])?;
             transaction.set(&keyspace.database_id(), &id[..])?;
-            transaction.set(&keyspace.incarnation(), &incarnation.to_be_bytes()[..])?;
+            transaction.set(&keyspace.incarnation(), &self.incarnation.to_be_bytes()[..])?;
             Ok::<_, CopyError>(transaction.clear(&keyspace.copy_state())?)
         };
         self.destination.run(|| commit_id(keyspace, self.destination.clock()), last).await

@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import sys
+from importlib.metadata import entry_points
 
 import pytest
 from conftest import create_table
@@ -103,6 +104,17 @@ def test_a_database_in_memory_is_copied_as_it_is_now_whatever_is_written_meanwhi
         assert changes(db) == before
 
 
+def test_an_interrupted_copy_of_a_database_in_memory_goes_on_unless_it_was_written_to(client, destination):
+    with fdyno.local() as db:
+        fill(client)
+        for steps in (1, 2):
+            with pytest.raises(KeyboardInterrupt):
+                fdyno.copy(db, destination, progress=interrupted_after(steps))
+        put(client, "in between")
+        with pytest.raises(fdyno.CopyError, match="the source was written to"):
+            fdyno.copy(db, destination)
+
+
 def test_an_open_database_on_disk_is_copied_unless_it_is_written_to(client, source, destination, tmp_path):
     with fdyno.connect(source) as db, db.activate():
         fdyno.copy(db, destination)
@@ -119,7 +131,7 @@ def test_ctrl_c_interrupts_between_steps_and_the_same_call_goes_on(client, sourc
         fdyno.copy(source, destination, progress=progress)
     pairs, size = progress.seen[-1]
     assert len(progress.seen) == 3 and 2_000_000 < size < 5_000_000
-    with pytest.raises(fdyno.DatabaseError, match="an unfinished copy of a database: run the copy again"):
+    with pytest.raises(fdyno.CopyError, match="an unfinished copy of a database: run the copy again"):
         fdyno.connect(destination)
     again = []
     result = fdyno.copy(source, destination, progress=lambda *done: again.append(done))
@@ -222,6 +234,11 @@ def test_the_command_fails_with_one_line(arguments, message, tmp_path, monkeypat
     run = command("copy", "--quiet", *arguments)
     assert run.returncode == 1 and run.stdout == ""
     assert run.stderr.count("\n") == 1 and run.stderr.startswith("fdyno: ") and message in run.stderr
+
+
+def test_the_command_is_installed_with_the_package():
+    (entry,) = entry_points(group="console_scripts", name="fdyno")
+    assert entry.load() is _cli.main
 
 
 def test_the_command_without_arguments_says_how_to_use_it():

@@ -1,7 +1,7 @@
 """Installs the built wheel into an empty environment and runs the README's example there, as a user would.
 
 Usage: ``python tests/wheel/check.py dist``. Exits non-zero when the wheel does not install, the example does not run,
-or it prints anything else than the README says.
+it prints anything else than the README says, or the command `fdyno` does not start.
 """
 
 from __future__ import annotations
@@ -35,6 +35,8 @@ def main(folder: str) -> None:
         venv.create(environment, with_pip=True)
         python = environment / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
         subprocess.run([python, "-m", "pip", "install", "--quiet", str(wheels[0].resolve())], check=True)
+        command = python.with_name("fdyno.exe" if sys.platform == "win32" else "fdyno")
+        subprocess.run([command, "--version"], stdout=subprocess.DEVNULL, check=True)
         run = subprocess.run([python, "-c", code], cwd=home, capture_output=True, text=True)
     if run.returncode != 0 or run.stdout != expected:
         sys.stderr.write(run.stderr)
