@@ -153,10 +153,10 @@ def connect(
 
     ``"memory:"`` is a new, empty one that lives as long as it is referred to. ``"file:./data"`` (or a `pathlib.Path`) is
     the one in a directory, made if there is none; one process at a time has it. With ``durability="buffered"``, the
-    default, an acknowledged write survives the end of the process, however it ends; with ``"fsync"`` each is synced
-    first, meant to survive a loss of power (docs/python.md says where it does not yet). Raises `DatabaseLockedError`
-    while it is open elsewhere, `DatabaseDamagedError` when its files are not what was written, `DatabaseError` for what
-    else keeps it from being opened.
+    default, an acknowledged write survives the end of the process, however it ends; with ``"fsync"`` it is synced
+    first, and survives a loss of power as well. Raises `DatabaseLockedError` while it is open elsewhere,
+    `DatabaseDamagedError` when its files are not what was written, `DatabaseError` for what else keeps it from being
+    opened.
     """
     if not re.fullmatch(r"[0-9]{12}", account):
         raise ValueError(f"{account!r} is no account id: twelve digits")

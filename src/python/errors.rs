@@ -11,6 +11,7 @@ use pyo3::exceptions::{PyNotImplementedError, PyRuntimeError};
 use pyo3::prelude::*;
 
 use super::dispatch::Failure;
+use crate::kv::panic_text;
 
 create_exception!(fdyno, InternalError, PyRuntimeError, "A defect of fdyno itself. The database stays usable.");
 create_exception!(fdyno, DatabaseError, PyRuntimeError, "A database cannot be opened or used; the text says why.");
@@ -35,10 +36,6 @@ pub fn guarded<T>(body: impl FnOnce() -> PyResult<T>) -> PyResult<T> {
 
 /// The exception that stands for a panic.
 pub fn from_panic(payload: &(dyn Any + Send)) -> PyErr {
-    let text = payload
-        .downcast_ref::<&str>()
-        .copied()
-        .or_else(|| payload.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("a panic without a message");
+    let text = panic_text(payload);
     InternalError::new_err(format!("fdyno stopped this call because of a defect of its own: {text}"))
 }
