@@ -111,7 +111,10 @@ class Database:
     def changes(
         self, table: str, *, stream_arn: str | None = None, region_name: str | None = None
     ) -> Changes:
-        """The changes of a table's newest stream (or of `stream_arn`), oldest first."""
+        """The changes of a table's newest stream (or of `stream_arn`), oldest first.
+
+        Raises `ValueError` when the region has no such table, or the table has no stream.
+        """
         return Changes(self, table, configured_region() if region_name is None else region_name, stream_arn)
 
     def table(self, name: str, *, region_name: str | None = None) -> Table:

@@ -1,6 +1,7 @@
 """Databases in a directory: they stay, they are locked, they are closed, and they refuse what they cannot do."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -158,6 +159,14 @@ def test_a_directory_of_something_else_is_left_alone(tmp_path):
     with pytest.raises(fdyno.DatabaseError, match="holds no fdyno database"):
         fdyno.connect(tmp_path)
     assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["letter.txt"]
+
+
+def test_a_file_where_the_directory_should_be_is_an_error_that_says_so(tmp_path):
+    path = tmp_path / "a-file"
+    path.write_text("dear")
+    with pytest.raises(fdyno.DatabaseError, match=re.escape(f"{path} is a file; a database is a directory")):
+        fdyno.connect(path)
+    assert path.read_text() == "dear"
 
 
 def test_a_directory_that_cannot_be_made_is_an_error(tmp_path):
