@@ -48,13 +48,13 @@ class Database:
         return Database(self._core.fork())
 
     def close(self) -> None:
-        """Ends the use of a database on disk, so that it can be opened elsewhere; ends its activations.
+        """Ends the use of a database on disk, so that it can be opened elsewhere.
 
-        What is attached to it stays so, and its calls are then refused (InternalServerError). A database in memory has
-        nothing to close and goes on. Databases are also closed when nothing refers to them any more, and at exit.
+        It stays active and attached where it is: calls that come to it are refused from now on (`DatabaseError`), so that
+        none of them reaches AWS by surprise. `deactivate` and `detach` let clients go, before or after. Closing twice does
+        no harm. A database in memory has nothing to close and goes on. Databases are also closed when nothing refers to
+        them any more, and at exit.
         """
-        while self._activations:
-            self.deactivate()
         self._core.close()
 
     def __enter__(self) -> Database:
@@ -126,15 +126,19 @@ class Database:
         return Tables(self, configured_region() if region_name is None else region_name)
 
     def info(self) -> dict[str, Any]:
-        """What this database is, and how much work it has done."""
+        """What this database is, and how much work it has done.
+
+        ``engine``, ``version``, ``account``, ``id``, ``work`` (counts of the engine's work), and on disk ``path`` and
+        ``torn_bytes``. Raises `DatabaseError` once it is closed.
+        """
         return self._core.info()
 
     def __repr__(self) -> str:
-        info = self.info()
-        return f"<fdyno.Database {' '.join(filter(None, (info['engine'], info.get('path'))))}>"
+        return f"<fdyno.Database {self._core.label}{' (closed)' if self._core.closed else ''}>"
 
-    def _repr_html_(self) -> str:
-        return self.tables()._repr_html_()
+    def _repr_html_(self) -> str | None:
+        # `None` has a notebook show the `repr`.
+        return None if self._core.closed else self.tables()._repr_html_()
 
 
 async def _finish(outcome: Any, operation: str) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 //!
 //! Everything Python does becomes one of these functions; the rest of the room converts.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use pyo3::prelude::*;
 use serde::Serialize;
@@ -47,9 +47,12 @@ pub fn realm(account: &str, region: &str) -> Realm {
     Realm { account: account.to_owned(), region: region.to_owned() }
 }
 
-/// Why something outside any operation failed.
+/// Why something outside any operation failed, or an operation for a reason that no answer of AWS stands for.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
+    /// Refused and never let out: whoever closes a database has not said that its clients may now talk to AWS.
+    #[error("the database in {} is closed (its clients are refused until it is deactivated or detached)", .0.display())]
+    Closed(PathBuf),
     #[error("{0}")]
     Locked(kv::Error),
     #[error("{0}")]
@@ -69,6 +72,24 @@ impl From<Error> for Failure {
             error => Self::Other(error),
         }
     }
+}
+
+/// That a database is closed, by its path.
+pub fn closed(store: &Store) -> Failure {
+    Failure::Closed(store.database().path().unwrap_or(Path::new("")).to_path_buf())
+}
+
+/// Whether an operation ended because the database was closed meanwhile.
+pub const fn is_closed(outcome: &Outcome) -> bool {
+    matches!(outcome, Err(Error::Storage(kv::Error::Closed)))
+}
+
+/// What a database is, in few words: its engine, and where it lies if that is outside of the process.
+pub fn label(store: &Store) -> String {
+    let database = store.database();
+    database
+        .path()
+        .map_or_else(|| database.engine().to_owned(), |path| format!("{} {}", database.engine(), path.display()))
 }
 
 /// A new, empty database in memory.

@@ -18,14 +18,15 @@ create_exception!(fdyno, DatabaseError, PyRuntimeError, "A database cannot be op
 create_exception!(fdyno, DatabaseLockedError, DatabaseError, "The database is open elsewhere; the text says where.");
 create_exception!(fdyno, DatabaseDamagedError, DatabaseError, "What is stored is not what was written.");
 
-/// The exception for an error outside any operation: opening, forking or closing a database, moving its clock.
+/// The exception for an error outside any operation: opening, forking or closing a database, moving its clock, or the use
+/// of one that is closed.
 pub fn failed(error: Failure) -> PyErr {
     let text = error.to_string();
     match error {
         Failure::Locked(_) => DatabaseLockedError::new_err(text),
         Failure::Damaged(_) => DatabaseDamagedError::new_err(text),
         Failure::Unsupported(_) => PyNotImplementedError::new_err(text),
-        Failure::Other(_) => DatabaseError::new_err(text),
+        Failure::Closed(_) | Failure::Other(_) => DatabaseError::new_err(text),
     }
 }
 
