@@ -3,6 +3,7 @@
 //! Knows nothing of the crate, so that tests and benches beside it use this file too. What a cluster does is said in its
 //! file's comment (`tests/fdb_double/src/settings.rs`).
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -27,8 +28,8 @@ fn build(profile: &str) -> PathBuf {
     assert!(built.status.success(), "building the double: {}", String::from_utf8_lossy(&built.stderr));
     // Cargo says where it put things: the target directory may lie anywhere, and its folders have names of their own.
     let messages = String::from_utf8(built.stdout).unwrap();
-    let made = messages.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
-    let double = made.filter(|made| made["target"]["name"] == "fdb_double").last().unwrap();
+    let mut made = messages.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+    let double = made.rfind(|made| made["target"]["name"] == "fdb_double").unwrap();
     double["filenames"][0].as_str().unwrap().into()
 }
 
@@ -51,5 +52,12 @@ impl ClusterFile {
     /// Says how the cluster behaves from its next opening on.
     pub fn write(&self, settings: &str) {
         fs::write(self.path(), format!("# double: {settings}\ndouble:double@127.0.0.1:4500\n")).unwrap();
+    }
+
+    /// What the double counted until the latest opening.
+    pub fn counters(&self) -> BTreeMap<String, u64> {
+        let text = fs::read_to_string(self.path().with_extension("cluster.counters")).unwrap();
+        let pairs = text.lines().map(|line| line.split_once(' ').unwrap());
+        pairs.map(|(name, count)| (name.to_owned(), count.parse().unwrap())).collect()
     }
 }
