@@ -23,6 +23,7 @@ test-rust: ## Rust tests: contract, model with faults, properties, operations
 
 test-python: $(VENV)/.built ## boto3 black-box tests, hook, plugin, notebook
 	$(BIN)/python -m pytest tests/python
+	$(BIN)/python -m pytest tests/python -m core --database=double:
 
 test-hooks: $(VENV)/.built ## what only a build with test hooks can show: panics, waiting, signals
 	$(BIN)/maturin build --locked --profile dev --features extension-module,test-hooks --out target/hooks --interpreter $(BIN)/python
@@ -40,6 +41,7 @@ test-all: $(VENV)/.built ## the whole product of routes and seeds; before an iss
 	$(MAKE) test-rust SEEDS=1000
 	$(BIN)/python -m pytest tests/python --routes=all
 	$(BIN)/python -m pytest tests/python --database=file:
+	$(BIN)/python -m pytest tests/python --database=double:
 	$(MAKE) test-hooks
 	$(BIN)/python tests/python/run_botocore_versions.py --full
 	$(MAKE) test-wheel

@@ -17,6 +17,7 @@ from ._client import Client
 from ._database import Database, connect
 from ._fdyno import (
     Clock,
+    ClusterError,
     DatabaseDamagedError,
     DatabaseError,
     DatabaseLockedError,
@@ -34,6 +35,7 @@ __all__ = [
     "Changes",
     "Client",
     "Clock",
+    "ClusterError",
     "Database",
     "DatabaseDamagedError",
     "DatabaseError",

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import re
+import urllib.parse
 from collections.abc import Awaitable
 from types import TracebackType
 from typing import Any, Literal
@@ -48,7 +50,7 @@ class Database:
         return Database(self._core.fork())
 
     def close(self) -> None:
-        """Ends the use of a database on disk, so that it can be opened elsewhere.
+        """Ends the use of a database on disk, so that it can be opened elsewhere, or of one on a cluster.
 
         It stays active and attached where it is: calls that come to it are refused from now on (`DatabaseError`), so that
         none of them reaches AWS by surprise. `deactivate` and `detach` let clients go, before or after. Closing twice does
@@ -128,8 +130,8 @@ class Database:
     def info(self) -> dict[str, Any]:
         """What this database is, and how much work it has done.
 
-        ``engine``, ``version``, ``account``, ``id``, ``work`` (counts of the engine's work), and on disk ``path`` and
-        ``torn_bytes``. Raises `DatabaseError` once it is closed.
+        ``engine``, ``version``, ``account``, ``id``, ``work`` (counts of the engine's work), on disk ``path`` and
+        ``torn_bytes``, and on a cluster ``path``, its cluster file. Raises `DatabaseError` once it is closed.
         """
         return self._core.info()
 
@@ -164,6 +166,11 @@ def connect(
     first, and survives a loss of power as well. Raises `DatabaseLockedError` while it is open elsewhere,
     `DatabaseDamagedError` when its files are not what was written, `DatabaseError` for what else keeps it from being
     opened.
+
+    ``"fdb:/etc/foundationdb/fdb.cluster"`` is on the FoundationDB cluster which that cluster file names; ``"fdb:"`` looks for
+    the file in ``FDB_CLUSTER_FILE``, ``./fdb.cluster`` and its usual place. ``"fdb:…?prefix=orders"`` keeps databases on one
+    cluster apart: up to 48 bytes of UTF-8. Needs FoundationDB's client library 7.3, from ``FDB_LOCAL_CLIENT_LIBRARY_PATH``
+    or the system. Raises `ClusterError`, a `DatabaseError`, when the library or the cluster cannot be used.
     """
     if not re.fullmatch(r"[0-9]{12}", account):
         raise ValueError(f"{account!r} is no account id: twelve digits")
@@ -182,10 +189,29 @@ def connect(
     if url == "memory:":
         return Database(_fdyno.Core.memory(account))
     if colon and scheme == "fdb":
-        raise NotImplementedError(
-            f"{url!r}: FoundationDB clusters are not in this version of fdyno; it has 'memory:' and 'file:'"
-        )
-    raise ValueError(f"{url!r} is no database url: 'memory:' or 'file:./data'")
+        cluster_file, prefix = _cluster(url, rest)
+        return Database(_fdyno.Core.cluster(cluster_file, prefix, account))
+    raise ValueError(f"{url!r} is no database url: 'memory:', 'file:./data' or 'fdb:/etc/foundationdb/fdb.cluster'")
+
+
+#: Bytes of a prefix that leave room for the longest key behind it.
+_LONGEST_PREFIX = 48
+
+
+def _cluster(url: str, rest: str) -> tuple[str | None, str]:
+    """The cluster file, if one is named, and the prefix of an ``fdb:`` url."""
+    path, _, query = rest.partition("?")
+    path = os.path.expanduser(path.removeprefix("//") if path.startswith("///") else path)
+    try:
+        options = dict(urllib.parse.parse_qsl(query, keep_blank_values=True, strict_parsing=bool(query), errors="strict"))
+    except ValueError as error:
+        raise ValueError(f"{url!r}: {error}") from None
+    prefix = options.pop("prefix", "")
+    if options:
+        raise ValueError(f"{url!r} has no option {next(iter(options))!r}: only 'prefix'")
+    if "\0" in prefix or len(prefix.encode()) > _LONGEST_PREFIX:
+        raise ValueError(f"{url!r}: a prefix has up to {_LONGEST_PREFIX} bytes of UTF-8, none of them zero")
+    return path or None, prefix
 
 
 def _after_fork_in_child() -> None:
@@ -193,6 +219,9 @@ def _after_fork_in_child() -> None:
     _hook.after_fork_in_child()
     _fdyno._after_fork_in_child()
 
+
+# Before the interpreter goes: what FoundationDB's client does on its thread must not outlive it.
+atexit.register(_fdyno._shut_down)
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(

@@ -99,6 +99,13 @@ impl Core {
         Ok(Self::new(opened.map_err(failed)?, account.into()))
     }
 
+    /// The database called `name` on a cluster; without a cluster file, on the one that the usual places name.
+    #[staticmethod]
+    fn cluster(py: Python<'_>, cluster_file: Option<PathBuf>, name: String, account: &str) -> PyResult<Self> {
+        let opened = guarded(|| settle(py, async move { dispatch::open_cluster(cluster_file, &name).await }))?;
+        Ok(Self::new(opened.map_err(failed)?, account.into()))
+    }
+
     /// Ends the use of what lies outside the process; calls are refused from then on. Nothing of a database in memory does.
     fn close(&self, py: Python<'_>) -> PyResult<()> {
         guarded(|| {

@@ -54,6 +54,8 @@ pub enum Failure {
     #[error("the database in {} is closed (its clients are refused until it is deactivated or detached)", .0.display())]
     Closed(PathBuf),
     #[error("{0}")]
+    Cluster(kv::Error),
+    #[error("{0}")]
     Locked(kv::Error),
     #[error("{0}")]
     Damaged(kv::Error),
@@ -66,6 +68,7 @@ pub enum Failure {
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         match error {
+            Error::Storage(error @ kv::Error::Cluster(_)) => Self::Cluster(error),
             Error::Storage(error @ kv::Error::Locked(_)) => Self::Locked(error),
             Error::Storage(error @ kv::Error::Corrupt(_)) => Self::Damaged(error),
             Error::Storage(error @ kv::Error::Unsupported(_)) => Self::Unsupported(error),
@@ -97,6 +100,13 @@ pub async fn open_memory() -> Result<Store, Failure> {
     Ok(Store::open(Database::memory(Clock::system()), Vec::new()).await?)
 }
 
+/// The database called `name` on a cluster. Opening waits on its thread, for a few seconds at most.
+pub async fn open_cluster(cluster_file: Option<PathBuf>, name: &str) -> Result<Store, Failure> {
+    let options = kv::foundationdb::Options { cluster_file, ..kv::foundationdb::Options::default() };
+    let database = Database::foundationdb(&options, Clock::system()).map_err(Error::from)?;
+    Ok(Store::open_on_cluster(database, name).await?)
+}
+
 /// The database in a directory.
 pub async fn open_disk(path: &Path, synced: bool) -> Result<Store, Failure> {
     let durability = if synced { Durability::Fsync } else { Durability::Buffered };
@@ -119,11 +129,16 @@ pub fn let_go_after_fork() {
     kv::let_go_after_fork();
 }
 
+/// At the end of the process: stops the thread of FoundationDB's client, if it runs.
+pub fn shut_down() {
+    kv::foundationdb::shut_down();
+}
+
 /// What `Database.info()` tells.
 #[derive(Serialize)]
 pub struct Info<'a> {
     engine: &'static str,
-    /// The directory of a database on disk.
+    /// The directory of a database on disk, the cluster file of one on a cluster.
     #[serde(skip_serializing_if = "Option::is_none")]
     path: Option<&'a Path>,
     /// Bytes of an unfinished write, left by a crash, that were cut off when it was opened.
@@ -157,7 +172,7 @@ pub fn info<'a>(store: &'a Store, account: &'a str) -> Info<'a> {
     Info {
         engine: database.engine(),
         path: database.path(),
-        torn_bytes: database.path().map(|_| database.torn_bytes()),
+        torn_bytes: database.torn_bytes(),
         version: env!("CARGO_PKG_VERSION"),
         account,
         id,

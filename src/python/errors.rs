@@ -15,6 +15,12 @@ use crate::kv::panic_text;
 
 create_exception!(fdyno, InternalError, PyRuntimeError, "A defect of fdyno itself. The database stays usable.");
 create_exception!(fdyno, DatabaseError, PyRuntimeError, "A database cannot be opened or used; the text says why.");
+create_exception!(
+    fdyno,
+    ClusterError,
+    DatabaseError,
+    "A FoundationDB cluster cannot be used; the text says what to do."
+);
 create_exception!(fdyno, DatabaseLockedError, DatabaseError, "The database is open elsewhere; the text says where.");
 create_exception!(fdyno, DatabaseDamagedError, DatabaseError, "What is stored is not what was written.");
 
@@ -23,6 +29,7 @@ create_exception!(fdyno, DatabaseDamagedError, DatabaseError, "What is stored is
 pub fn failed(error: Failure) -> PyErr {
     let text = error.to_string();
     match error {
+        Failure::Cluster(_) => ClusterError::new_err(text),
         Failure::Locked(_) => DatabaseLockedError::new_err(text),
         Failure::Damaged(_) => DatabaseDamagedError::new_err(text),
         Failure::Unsupported(_) => PyNotImplementedError::new_err(text),
