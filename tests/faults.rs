@@ -157,7 +157,6 @@ fn sweep(below: &Path, durability: Durability, errno: i32, how: &str, kinds: &st
 }
 
 #[test]
-#[ignore = "opt-in while what it finds is being mended: cargo test --test faults -- --ignored"]
 fn whichever_call_fails_every_commit_is_there_or_has_failed() {
     let mut plans = vec![(EIO, "once", ALL), (ENOSPC, "on", TAKES_SPACE)];
     if is_long_run() {
@@ -192,7 +191,6 @@ fn live_on_short_writes(below: &Path, durability: Durability) {
 }
 
 #[test]
-#[ignore = "opt-in while what it finds is being mended: cargo test --test faults -- --ignored"]
 fn writes_that_are_cut_short_are_completed() {
     for durability in DURABILITIES.map(word) {
         let (place, beside) = (place(), place());
@@ -229,7 +227,6 @@ fn live_on_failing_syncs(below: &Path, durability: Durability) {
 }
 
 #[test]
-#[ignore = "opt-in while what it finds is being mended: cargo test --test faults -- --ignored"]
 fn a_failed_sync_ends_all_writing_until_the_database_is_opened_again() {
     for durability in DURABILITIES.map(word) {
         let place = place();
@@ -265,7 +262,7 @@ fn live_recorded(below: &Path, durability: Durability, nth: u64) {
                 }
             }
             if count % 2 == 0 {
-                settle(&path, || false);
+                settle(&path, || library::has_failed(ALL));
             }
         }
     }
@@ -373,13 +370,11 @@ fn survives_losses_of_power(durability: Durability) {
 }
 
 #[test]
-#[ignore = "opt-in while what it finds is being mended: cargo test --test faults -- --ignored"]
 fn after_a_loss_of_power_all_that_was_synced_is_there() {
     survives_losses_of_power(Durability::Fsync);
 }
 
 #[test]
-#[ignore = "opt-in while what it finds is being mended: cargo test --test faults -- --ignored"]
 fn after_a_loss_of_power_what_was_buffered_is_there_up_to_a_moment_or_is_refused() {
     survives_losses_of_power(Durability::Buffered);
 }
@@ -419,7 +414,6 @@ fn live_in_little_room(below: &Path, durability: Durability) {
 }
 
 #[test]
-#[ignore = "opt-in while what it finds is being mended: cargo test --test faults -- --ignored"]
 fn a_database_that_ran_out_of_room_goes_on_when_there_is_more() {
     for durability in DURABILITIES.map(word) {
         let place = place();
@@ -436,7 +430,6 @@ fn live_on_a_tiny_file_system(below: &Path, durability: Durability) {
 
 /// Where the machine lets us mount one: elsewhere the test before this one says the same of failing calls.
 #[test]
-#[ignore = "opt-in while what it finds is being mended: cargo test --test faults -- --ignored"]
 fn a_database_that_filled_its_file_system_goes_on_when_there_is_space() {
     let own_mounts = |script: &str| {
         let mut command = Command::new("unshare");

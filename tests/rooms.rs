@@ -1,4 +1,8 @@
-//! The house's doors: which room may name which, what the Rust may not contain, and how long files may grow.
+//! The house's rules for `src`: which room may name which, what code outside of tests may not contain, who builds keys and
+//! writes rows, and that files open with what they are for and stay short enough to read.
+//!
+//! It reads text, not Rust: what it finds is there, and what a macro or an alias hides it does not find. What the compiler can
+//! check itself stands in Cargo.toml's lints, and again here only where a file is to be named.
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -106,6 +110,42 @@ fn named_rooms(code: &str) -> Vec<String> {
     rooms
 }
 
+/// What follows `Result<` up to its last comma, where there is one: the error types a text spells out.
+fn error_types(code: &str) -> Vec<&str> {
+    let mut types = Vec::new();
+    for (at, opening) in code.match_indices("Result<") {
+        let rest = &code[at + opening.len()..];
+        let (mut depth, mut comma, mut before) = (0, None, ' ');
+        for (position, character) in rest.char_indices() {
+            match character {
+                // The end of an arrow closes nothing.
+                '>' if before == '-' => {}
+                '>' if depth == 0 => {
+                    types.extend(comma.map(|comma: usize| rest[comma + 1..position].trim()));
+                    break;
+                }
+                '<' | '(' | '[' => depth += 1,
+                '>' | ')' | ']' => depth -= 1,
+                ',' if depth == 0 => comma = Some(position),
+                _ => {}
+            }
+            before = character;
+        }
+    }
+    types
+}
+
+/// Every use of the crate of random numbers but as a generator that is given its seed.
+fn unseeded(code: &str) -> Vec<&str> {
+    code.match_indices("fastrand::")
+        .map(|(at, _)| code[at..].lines().next().unwrap_or_default())
+        .filter(|used| {
+            let Some(rest) = used.strip_prefix("fastrand::Rng") else { return true };
+            rest.starts_with("::") && !rest.starts_with("::with_seed(")
+        })
+        .collect()
+}
+
 #[test]
 fn doors_open_one_way_only() -> Result<(), Box<dyn Error>> {
     let doors: BTreeMap<&str, &[&str]> = DOORS.iter().copied().collect();
@@ -133,31 +173,52 @@ fn the_door_reader_sees_what_it_must() {
         code_of("a\n#[cfg(test)]\nmod tests;\nb\n#[cfg(test)]\n#[expect(x)]\nmod tests {\nc\n}"),
         "a\n#[cfg(test)]\nmod tests;\nb"
     );
+    assert_eq!(
+        error_types("a() -> kv::Result<String>; b() -> Result<(A, B), String>; Result<impl Fn(A) -> B, &'static str>"),
+        ["String", "&'static str"]
+    );
+    assert_eq!(error_types("Result<\n    Vec<Result<A, X>>,\n    Y,\n>"), ["", "X"]);
+    assert_eq!(
+        unseeded("fastrand::Rng::with_seed(1); random: fastrand::Rng,\nfastrand::Rng::new()\nfastrand::u64(..)"),
+        ["fastrand::Rng::new()", "fastrand::u64(..)"]
+    );
 }
 
 #[test]
-fn every_file_says_what_it_is_for() -> Result<(), Box<dyn Error>> {
-    let silent: Vec<String> = sources()?
-        .into_iter()
-        .filter(|(_, _, text)| !text.starts_with("//!"))
-        .map(|(file, _, _)| file.display().to_string())
-        .collect();
-    assert!(silent.is_empty(), "files without a //! opening:\n{}", silent.join("\n"));
+fn every_file_opens_with_what_it_is_for_and_is_short_enough_to_read() -> Result<(), Box<dyn Error>> {
+    const MOST_LINES: usize = 600;
+    let mut wrong = Vec::new();
+    for (file, _, text) in sources()? {
+        if !text.starts_with("//!") {
+            wrong.push(format!("{} has no //! opening", file.display()));
+        }
+        let lines = text.lines().count();
+        if lines > MOST_LINES {
+            wrong.push(format!("{} has {lines} lines, more than {MOST_LINES}: it does two things", file.display()));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     Ok(())
 }
 
 #[test]
-fn nothing_outside_tests_can_panic_by_choice_or_read_the_machines_clock() -> Result<(), Box<dyn Error>> {
-    // What clippy's lints in Cargo.toml deny as well; here without a compiler, and for the house's own rules.
+fn code_outside_tests_has_one_clock_one_source_of_randomness_and_typed_errors() -> Result<(), Box<dyn Error>> {
+    // A text that must not stand in the code, and the files that may have it.
     let forbidden = [
+        // These, and `unsafe`, are clippy's and rustc's to deny as well; here without a compiler, and with the files named.
         (".unwrap()", &[][..]),
         (".expect(\"", &[]),
         ("panic!(", &[]),
         ("todo!(", &[]),
         ("unimplemented!(", &[]),
+        ("unsafe", &["kv/foundationdb/network.rs", "kv/foundationdb/transaction.rs"]),
         ("thread::sleep", &[]),
         ("SystemTime", &["clock.rs"]),
-        ("Result<(), String>", &[]),
+        // The age of snapshots, and how long a cluster may take: neither shows in what is stored.
+        ("Instant", &["kv/embedded.rs", "kv/foundationdb/answer.rs"]),
+        ("new_v4", &["clock.rs"]),
+        ("RandomState", &[]),
+        ("getrandom", &[]),
         ("is_human_readable", &[]),
     ];
     let mut found = Vec::new();
@@ -173,6 +234,9 @@ fn nothing_outside_tests_can_panic_by_choice_or_read_the_machines_clock() -> Res
                 found.push(format!("{name}: {needle}"));
             }
         }
+        found.extend(unseeded(&code).into_iter().map(|used| format!("{name}: {used} without a seed")));
+        let texts = error_types(&code).into_iter().filter(|error| matches!(*error, "String" | "&str" | "&'static str"));
+        found.extend(texts.map(|error| format!("{name}: Result<_, {error}>")));
     }
     assert!(found.is_empty(), "forbidden in src:\n{}", found.join("\n"));
     Ok(())

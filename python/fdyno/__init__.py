@@ -18,6 +18,7 @@ from ._copy import CopyResult, copy
 from ._database import Database, connect
 from ._fdyno import (
     Clock,
+    ClusterError,
     CopyError,
     DatabaseDamagedError,
     DatabaseError,
@@ -36,6 +37,7 @@ __all__ = [
     "Changes",
     "Client",
     "Clock",
+    "ClusterError",
     "CopyError",
     "CopyResult",
     "Database",

@@ -9,9 +9,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from botocore.exceptions import ClientError
-
 from . import _display
+from ._errors import class_of
 from ._values import Item, plain_item
 
 if TYPE_CHECKING:
@@ -95,11 +94,12 @@ class Changes:
         self.stream_arn = stream_arn or self._newest_stream()
 
     def _newest_stream(self) -> str:
+        exists = True
         try:
             # Labels are times, and the clock may have been set back: the table knows better.
             latest: str | None = self._database_client.describe_table(TableName=self.table)["Table"].get("LatestStreamArn")
-        except ClientError:
-            latest = None  # The table is gone; its streams can still be read.
+        except class_of("ResourceNotFoundException"):
+            exists, latest = False, None  # It may have been deleted; its streams can still be read.
         if latest is not None:
             return latest
         newest: dict[str, Any] | None = None
@@ -112,9 +112,15 @@ class Changes:
             if "LastEvaluatedStreamArn" not in page:
                 break
             start = {"ExclusiveStartStreamArn": page["LastEvaluatedStreamArn"]}
+        region = self._client.region
+        if newest is None and not exists:
+            raise ValueError(
+                f"there is no table {self.table!r} in region {region}, nor a stream of one that was deleted; "
+                "region_name= names another region"
+            )
         if newest is None:
             raise ValueError(
-                f"table {self.table!r} has no stream: create or update it with "
+                f"table {self.table!r} in region {region} has no stream: create or update it with "
                 "StreamSpecification={'StreamEnabled': True, 'StreamViewType': 'NEW_AND_OLD_IMAGES'}"
             )
         arn: str = newest["StreamArn"]

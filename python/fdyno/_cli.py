@@ -24,8 +24,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         description="Copies a whole database, with its change streams, to an empty or absent place. "
         "An interrupted copy goes on where it was when the command is repeated.",
     )
-    copying.add_argument("source", metavar="SOURCE", help="file:./data")
-    copying.add_argument("destination", metavar="DESTINATION", help="file:./copy")
+    copying.add_argument("source", metavar="SOURCE", help="file:./data or fdb:CLUSTER_FILE?prefix=NAME")
+    copying.add_argument("destination", metavar="DESTINATION", help="the same")
     copying.add_argument("-q", "--quiet", action="store_true", help="no progress bar")
     given = parser.parse_args(arguments)
     try:

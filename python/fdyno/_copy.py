@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from . import _fdyno
-from ._database import Database, directory_of
+from ._database import Database, place_of
 
 
 @dataclass(frozen=True)
@@ -29,10 +29,10 @@ def copy(
     *,
     progress: Callable[[int, int], object] | None = None,
 ) -> CopyResult:
-    """Copies a whole database, with its change streams, to an empty or absent directory.
+    """Copies a whole database, with its change streams, to an empty place: a directory, or a cluster under a prefix.
 
-    `source` is a url or path of a database that nobody has open, or an open `Database`; one in memory is copied as it is
-    now, whatever is written meanwhile. Readers go on in the copy where they were: sequence numbers stay, later ones are
+    `source` is a url or path, of a database on disk that nobody has open, or an open `Database`; one in memory is copied
+    as it is now, whatever is written meanwhile. Nobody may write to one on a cluster until the copy is finished. Readers go on in the copy where they were: sequence numbers stay, later ones are
     greater. `progress` is called after every step with the pairs and bytes copied so far; what it raises interrupts the
     copy, as Ctrl-C does. An interrupted copy goes on where it was when the call is repeated; until it is finished, it
     cannot be opened. At the end both sides are read once more and compared.
@@ -40,7 +40,7 @@ def copy(
     Raises `CopyError` when the destination is not empty, when there is no database at the source, or when the source
     was written to meanwhile; and what `connect` raises, when one of them cannot be opened.
     """
-    to = directory_of(destination)
+    to = place_of(destination)
     if to is None:
         raise ValueError(f"{destination!r} would be gone as soon as it is copied to: 'file:./copy'")
     copier = _fdyno.Copier(_source_of(source), to)
@@ -53,10 +53,10 @@ def copy(
     return CopyResult(*finished)
 
 
-def _source_of(source: str | os.PathLike[str] | Database) -> _fdyno.Core | str:
+def _source_of(source: str | os.PathLike[str] | Database) -> _fdyno.Core | str | tuple[str | None, str]:
     if isinstance(source, Database):
         return source._core
-    path = directory_of(source)
-    if path is None:
+    place = place_of(source)
+    if place is None:
         raise ValueError(f"{source!r} is a new, empty database: copy an open one by handing over its fdyno.Database")
-    return path
+    return place

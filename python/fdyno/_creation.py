@@ -1,8 +1,9 @@
 """Lets DynamoDB clients be created without credentials or region while a database is active.
 
 Nothing is put into the environment and no other service's client is concerned. Credentials are not even looked for
-(that may mean asking a metadata server) until somebody needs them: a call that goes out after all, or presigning. A call
-that goes out misses what it would miss without fdyno; only presigning by a client that fdyno answers gets dummies.
+(that may mean asking a metadata server) until somebody needs them: a call that goes out after all. It misses what it would
+miss without fdyno. A URL presigned by a client that fdyno answers is signed with dummies, unless its session holds
+credentials already: looking for real ones could leave the process.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ Wrap = Callable[[Any, str, Callable[[Any], Any]], None]
 #: True while a DynamoDB client is being created that a database may answer.
 _creating: ContextVar[bool] = ContextVar("fdyno_creating", default=False)
 
-#: Whether what is signed next, in this context, is a URL presigned for a client that a database answers.
+#: Whether what needs credentials next, in this context, is a URL presigned for a call that a database would answer.
 _presigning: ContextVar[bool] = ContextVar("fdyno_presigning", default=False)
 
 #: In the `__dict__` of a client that got a region only because a database was active.
@@ -76,12 +77,12 @@ def check_region(client: Any) -> None:
 
 
 def allow_dummies(presigning: bool) -> None:
-    """Says, before each signature, whether a session that turns out to have no credentials may sign with dummies."""
+    """Says, before whatever needs credentials, whether dummies do where none were found yet."""
     _presigning.set(presigning)
 
 
-def _or_dummies(frozen: Any) -> Any:
-    return _DUMMY.get_frozen_credentials() if frozen is None and _presigning.get() else frozen
+def _dummies() -> Any:
+    return _DUMMY.get_frozen_credentials() if _presigning.get() else None
 
 
 def _create_client(original: Any) -> Any:
@@ -152,9 +153,11 @@ class DeferredCredentials:
         return self._found
 
     def get_frozen_credentials(self) -> Any:
-        """The session's, if it has any; else `None`, which botocore reports."""
+        """The session's, if it has any; else `None`, which botocore reports. They are not looked for to presign."""
+        if self._found is None and (dummies := _dummies()) is not None:
+            return dummies
         real = self._real()
-        return _or_dummies(None if real is None else real.get_frozen_credentials())
+        return None if real is None else real.get_frozen_credentials()
 
     def get_deferred_property(self, property_name: str) -> Callable[[], Any]:
         return lambda: getattr(self.get_frozen_credentials(), property_name, None)
@@ -175,6 +178,8 @@ class DeferredAsyncCredentials:
         self._found: Any = None
 
     async def get_frozen_credentials(self) -> Any:
+        if self._found is None and (dummies := _dummies()) is not None:
+            return dummies
         if self._load is not None:
             token = _creating.set(False)
             try:
@@ -182,7 +187,7 @@ class DeferredAsyncCredentials:
             finally:
                 _creating.reset(token)
             self._load = None
-        return _or_dummies(None if self._found is None else await self._found.get_frozen_credentials())
+        return None if self._found is None else await self._found.get_frozen_credentials()
 
     def get_deferred_property(self, property_name: str) -> Callable[[], Any]:
         async def get() -> Any:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import re
+import urllib.parse
 from collections.abc import Awaitable
 from types import TracebackType
 from typing import Any, Literal
@@ -48,13 +50,13 @@ class Database:
         return Database(self._core.fork())
 
     def close(self) -> None:
-        """Ends the use of a database on disk, so that it can be opened elsewhere; ends its activations.
+        """Ends the use of a database on disk, so that it can be opened elsewhere, or of one on a cluster.
 
-        What is attached to it stays so, and its calls are then refused (InternalServerError). A database in memory has
-        nothing to close and goes on. Databases are also closed when nothing refers to them any more, and at exit.
+        It stays active and attached where it is: calls that come to it are refused from now on (`DatabaseError`), so that
+        none of them reaches AWS by surprise. `deactivate` and `detach` let clients go, before or after. Closing twice does
+        no harm. A database in memory has nothing to close and goes on. Databases are also closed when nothing refers to
+        them any more, and at exit.
         """
-        while self._activations:
-            self.deactivate()
         self._core.close()
 
     def __enter__(self) -> Database:
@@ -111,7 +113,10 @@ class Database:
     def changes(
         self, table: str, *, stream_arn: str | None = None, region_name: str | None = None
     ) -> Changes:
-        """The changes of a table's newest stream (or of `stream_arn`), oldest first."""
+        """The changes of a table's newest stream (or of `stream_arn`), oldest first.
+
+        Raises `ValueError` when the region has no such table, or the table has no stream.
+        """
         return Changes(self, table, configured_region() if region_name is None else region_name, stream_arn)
 
     def table(self, name: str, *, region_name: str | None = None) -> Table:
@@ -123,15 +128,19 @@ class Database:
         return Tables(self, configured_region() if region_name is None else region_name)
 
     def info(self) -> dict[str, Any]:
-        """What this database is, and how much work it has done."""
+        """What this database is, and how much work it has done.
+
+        ``engine``, ``version``, ``account``, ``id``, ``work`` (counts of the engine's work), on disk ``path`` and
+        ``torn_bytes``, and on a cluster ``path``, its cluster file. Raises `DatabaseError` once it is closed.
+        """
         return self._core.info()
 
     def __repr__(self) -> str:
-        info = self.info()
-        return f"<fdyno.Database {' '.join(filter(None, (info['engine'], info.get('path'))))}>"
+        return f"<fdyno.Database {self._core.label}{' (closed)' if self._core.closed else ''}>"
 
-    def _repr_html_(self) -> str:
-        return self.tables()._repr_html_()
+    def _repr_html_(self) -> str | None:
+        # `None` has a notebook show the `repr`.
+        return None if self._core.closed else self.tables()._repr_html_()
 
 
 async def _finish(outcome: Any, operation: str) -> dict[str, Any]:
@@ -153,25 +162,32 @@ def connect(
 
     ``"memory:"`` is a new, empty one that lives as long as it is referred to. ``"file:./data"`` (or a `pathlib.Path`) is
     the one in a directory, made if there is none; one process at a time has it. With ``durability="buffered"``, the
-    default, an acknowledged write survives the end of the process, however it ends; with ``"fsync"`` each is synced
-    first, meant to survive a loss of power (docs/python.md says where it does not yet). Raises `DatabaseLockedError`
-    while it is open elsewhere, `DatabaseDamagedError` when its files are not what was written, `CopyError` for an
-    unfinished copy, `DatabaseError` for what else keeps it from being opened.
+    default, an acknowledged write survives the end of the process, however it ends; with ``"fsync"`` it is synced
+    first, and survives a loss of power as well. Raises `DatabaseLockedError` while it is open elsewhere,
+    `DatabaseDamagedError` when its files are not what was written, `CopyError` for an unfinished copy, `DatabaseError`
+    for what else keeps it from being opened.
+
+    ``"fdb:/etc/foundationdb/fdb.cluster"`` is on the FoundationDB cluster which that cluster file names; ``"fdb:"`` looks for
+    the file in ``FDB_CLUSTER_FILE``, ``./fdb.cluster`` and its usual place. ``"fdb:…?prefix=orders"`` keeps databases on one
+    cluster apart: up to 48 bytes of UTF-8. Needs FoundationDB's client library 7.3, from ``FDB_LOCAL_CLIENT_LIBRARY_PATH``
+    or the system. Raises `ClusterError`, a `DatabaseError`, when the library or the cluster cannot be used.
     """
     if not re.fullmatch(r"[0-9]{12}", account):
         raise ValueError(f"{account!r} is no account id: twelve digits")
     if durability not in (None, "buffered", "fsync"):
         raise ValueError(f"durability={durability!r}: 'buffered' or 'fsync'")
-    path = directory_of(url)
-    if path is not None:
-        return Database(_fdyno.Core.disk(path, durability == "fsync", account))
+    place = place_of(url)
+    if isinstance(place, str):
+        return Database(_fdyno.Core.disk(place, durability == "fsync", account))
     if durability is not None:
         raise ValueError(f"{url!r} has no durability: only 'file:' databases do")
-    return Database(_fdyno.Core.memory(account))
+    if place is None:
+        return Database(_fdyno.Core.memory(account))
+    return Database(_fdyno.Core.cluster(*place, account))
 
 
-def directory_of(url: str | os.PathLike[str]) -> str | None:
-    """The directory that a database's url names, `None` for one in memory."""
+def place_of(url: str | os.PathLike[str]) -> str | tuple[str | None, str] | None:
+    """Where a url says that a database is: a directory; a cluster file, if it is named, and a prefix; or in memory."""
     if isinstance(url, os.PathLike):
         url = "file:" + os.fspath(url)
     scheme, colon, rest = url.partition(":")
@@ -183,10 +199,28 @@ def directory_of(url: str | os.PathLike[str]) -> str | None:
     if url == "memory:":
         return None
     if colon and scheme == "fdb":
-        raise NotImplementedError(
-            f"{url!r}: FoundationDB clusters are not in this version of fdyno; it has 'memory:' and 'file:'"
-        )
-    raise ValueError(f"{url!r} is no database url: 'memory:' or 'file:./data'")
+        return _cluster(url, rest)
+    raise ValueError(f"{url!r} is no database url: 'memory:', 'file:./data' or 'fdb:/etc/foundationdb/fdb.cluster'")
+
+
+#: Bytes of a prefix that leave room for the longest key behind it.
+_LONGEST_PREFIX = 48
+
+
+def _cluster(url: str, rest: str) -> tuple[str | None, str]:
+    """The cluster file, if one is named, and the prefix of an ``fdb:`` url."""
+    path, _, query = rest.partition("?")
+    path = os.path.expanduser(path.removeprefix("//") if path.startswith("///") else path)
+    try:
+        options = dict(urllib.parse.parse_qsl(query, keep_blank_values=True, strict_parsing=bool(query), errors="strict"))
+    except ValueError as error:
+        raise ValueError(f"{url!r}: {error}") from None
+    prefix = options.pop("prefix", "")
+    if options:
+        raise ValueError(f"{url!r} has no option {next(iter(options))!r}: only 'prefix'")
+    if "\0" in prefix or len(prefix.encode()) > _LONGEST_PREFIX:
+        raise ValueError(f"{url!r}: a prefix has up to {_LONGEST_PREFIX} bytes of UTF-8, none of them zero")
+    return path or None, prefix
 
 
 def _after_fork_in_child() -> None:
@@ -194,6 +228,9 @@ def _after_fork_in_child() -> None:
     _hook.after_fork_in_child()
     _fdyno._after_fork_in_child()
 
+
+# Before the interpreter goes: what FoundationDB's client does on its thread must not outlive it.
+atexit.register(_fdyno._shut_down)
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(

@@ -73,16 +73,24 @@ class Handler:
 
     def before_endpoint_resolution(self, builtins: Any, model: Any, context: dict[str, Any], **_: Any) -> None:
         if context.get("is_presign_request"):
+            # The endpoint is botocore's own, but asking for an account's own may take credentials, before any signature.
+            self._allow_dummies(context, model.name)
             return
         # An account's own endpoint would be looked up with credentials that may be missing or expired: it is the database's.
         database = self._chosen(model, context).database
         if database is not None and "AWS::Auth::AccountId" in builtins:
             builtins["AWS::Auth::AccountId"] = database.account
 
-    def before_sign(self, request: Any, **_: Any) -> None:
-        client = self._client()
-        answered = state.covers(client, getattr(client, "_exceptions_factory", None))
-        _creation.allow_dummies(bool(request.context.get("is_presign_request") and answered))
+    def before_sign(self, request: Any, operation_name: str, **_: Any) -> None:
+        self._allow_dummies(request.context, operation_name)
+
+    def _allow_dummies(self, context: dict[str, Any], operation: str) -> None:
+        """Whether what needs credentials next is a URL presigned for a call that a database would answer."""
+        answered, client = False, self._client()
+        if client is not None and context.get("is_presign_request"):
+            service, region = client.meta.service_model.service_name, client.meta.region_name or DEFAULT_REGION
+            answered = state.choose(client, service, operation, region) is not None
+        _creation.allow_dummies(answered)
 
     def _chosen(self, model: Any, context: dict[str, Any]) -> Chosen:
         return choose(self._client(), model, context)

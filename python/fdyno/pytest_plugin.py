@@ -8,6 +8,10 @@ Override `fdyno_seed` with a session fixture of your own to start every test wit
         with db.activate():
             load_everything()
         return db
+
+It must be a database in memory, for only those fork. Tables belong to a region: the fixtures look where boto3's own clients
+would (its default session's region, else the environment's or the AWS configuration's, else us-east-1), so the seed has to
+be loaded in that region too, as clients made without ``region_name`` do.
 """
 
 from __future__ import annotations
@@ -24,7 +28,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="session")
 def fdyno_seed() -> Database:
-    """What every test's database starts as: empty, unless you override this."""
+    """What every test's database starts as: empty, unless you override this with another database in memory."""
     import fdyno
 
     return fdyno.connect()
@@ -33,7 +37,15 @@ def fdyno_seed() -> Database:
 @pytest.fixture
 def fdyno_db(fdyno_seed: Database) -> Iterator[Database]:
     """A database of this test's own, active while it runs."""
-    database = fdyno_seed.fork()
+    import fdyno
+
+    if not isinstance(fdyno_seed, fdyno.Database):
+        pytest.fail(f"fdyno_seed gave {fdyno_seed!r}: it must give a database, fdyno.connect('memory:')", pytrace=False)
+    try:
+        database = fdyno_seed.fork()
+    except NotImplementedError:
+        reason = f"fdyno_seed gave {fdyno_seed!r}, which cannot fork: it must give a database in memory, 'memory:'"
+        pytest.fail(reason, pytrace=False)
     with database.activate():
         yield database
 
@@ -47,18 +59,25 @@ def _fdyno_session() -> Any:
 
 
 @pytest.fixture
-def dynamodb(fdyno_db: Database, _fdyno_session: Any) -> Any:
+def _fdyno_region(_fdyno_session: Any) -> str:
+    from fdyno._region import configured_region
+
+    return configured_region(_fdyno_session)
+
+
+@pytest.fixture
+def dynamodb(fdyno_db: Database, _fdyno_session: Any, _fdyno_region: str) -> Any:
     """A ``boto3.resource("dynamodb")`` of this test's database."""
-    return _fdyno_session.resource("dynamodb")
+    return _fdyno_session.resource("dynamodb", region_name=_fdyno_region)
 
 
 @pytest.fixture
-def dynamodb_client(fdyno_db: Database, _fdyno_session: Any) -> Any:
+def dynamodb_client(fdyno_db: Database, _fdyno_session: Any, _fdyno_region: str) -> Any:
     """A ``boto3.client("dynamodb")`` of this test's database."""
-    return _fdyno_session.client("dynamodb")
+    return _fdyno_session.client("dynamodb", region_name=_fdyno_region)
 
 
 @pytest.fixture
-def dynamodbstreams_client(fdyno_db: Database, _fdyno_session: Any) -> Any:
+def dynamodbstreams_client(fdyno_db: Database, _fdyno_session: Any, _fdyno_region: str) -> Any:
     """A ``boto3.client("dynamodbstreams")`` of this test's database."""
-    return _fdyno_session.client("dynamodbstreams")
+    return _fdyno_session.client("dynamodbstreams", region_name=_fdyno_region)

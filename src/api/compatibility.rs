@@ -1,7 +1,7 @@
 //! The compatibility page: every operation and parameter done, different or absent, from the table of operations itself.
 //!
 //! `docs/compatibility.md` is this module's output; a test compares the two. After a change run
-//! `FDYNO_WRITE_DOCS=1 cargo test the_committed_page` and commit the page.
+//! `make compatibility` and commit the page.
 
 use std::fmt::{self, Write};
 
@@ -166,7 +166,7 @@ mod tests {
         assert_eq!(
             std::fs::read_to_string(PAGE)?,
             markdown(),
-            "run `FDYNO_WRITE_DOCS=1 cargo test the_committed_page`"
+            "run `make compatibility`, which is `FDYNO_WRITE_DOCS=1 cargo test --lib the_committed_page`"
         );
         Ok(())
     }

@@ -1,7 +1,7 @@
 //! The table of operations: every operation of DynamoDB and DynamoDB Streams, one row each.
 //!
-//! Dispatch, the targets of the JSON protocol and the compatibility page derive from it. A row that is done names a
-//! module with `Input`, `Output`, `PARAMETERS` and `run`; a row that is absent answers with a clear error.
+//! Dispatch and the compatibility page derive from it. A row that is done names a module with `Input`, `Output`,
+//! `PARAMETERS` and `run`; a row that is absent answers with a clear error.
 
 use serde::de::{Deserialize, Deserializer, IgnoredAny};
 use serde::{Serialize, Serializer};
@@ -26,7 +26,8 @@ impl Service {
         }
     }
 
-    /// The prefix of the `X-Amz-Target` header.
+    /// What the `X-Amz-Target` header begins with, before a dot and the operation's name: for a door that speaks HTTP, which
+    /// there is none of yet.
     pub const fn target_prefix(self) -> &'static str {
         match self {
             Self::DynamoDb => "DynamoDB_20120810",

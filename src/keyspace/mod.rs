@@ -89,6 +89,18 @@ impl Keyspace {
         Self { prefix: prefix.into() }
     }
 
+    /// The database called `name` on a cluster that others use as well. Its keys begin with the tuple `("fdyno", name)`, in the
+    /// encoding of FoundationDB's tuple layer, so that no two names share keys and any binding finds them.
+    pub fn on_cluster(name: &str) -> Self {
+        const TEXT: u8 = 0x02;
+        let mut prefix = Vec::new();
+        for text in ["fdyno", name] {
+            prefix.push(TEXT);
+            tuple::put_text(&mut prefix, text);
+        }
+        Self { prefix }
+    }
+
     /// Everything the database holds.
     pub fn everything(&self) -> KeyRange {
         KeyRange::prefix(self.prefix.clone())

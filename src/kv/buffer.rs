@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use std::ops::Bound::{Excluded, Included};
 
 use super::conflicts::ReadSet;
-use super::limits::{self, check_key, check_range, check_value};
+use super::limits::{self, check_key, check_range, check_stamped_key, check_stamped_value, check_value};
 use super::merge::{Merge, Overlay, Pair};
 use super::ranges::{KeyRange, RangeSet, after_key};
 use super::{Bytes, Error, Isolation, Page, RangeRead, Result, Version, Versionstamp};
@@ -173,12 +173,7 @@ impl Buffer {
         value: Bytes,
         read_version: Option<Version>,
     ) -> Result<()> {
-        // The stamp's place must not decide whether the key is legal: its first byte never comes close to 0xFF.
-        if offset > 0 {
-            check_key(&key)?;
-        } else if key.len() > limits::KEY {
-            return Err(Error::KeyTooLarge(key.len()));
-        }
+        check_stamped_key(&key, offset)?;
         check_value(&value)?;
         let stamped = StampedKey { key, offset, value, covered: Vec::new() };
         let (begin, end) = stamped.range(read_version)?;
@@ -189,7 +184,7 @@ impl Buffer {
 
     pub(super) fn set_versionstamped_value(&mut self, key: &[u8], value: Vec<u8>, offset: usize) -> Result<()> {
         check_key(key)?;
-        check_value(&value)?;
+        check_stamped_value(&value)?;
         if offset.checked_add(Versionstamp::LENGTH).is_none_or(|end| end > value.len()) {
             return Err(Error::VersionstampOffset);
         }

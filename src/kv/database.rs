@@ -134,24 +134,25 @@ impl Database {
         }
     }
 
-    /// The directory of a database on disk.
+    /// Where a database outside of the process is found: the directory of one on disk, the cluster file of one on a cluster.
     pub fn path(&self) -> Option<&Path> {
         match &self.engine {
             Engine::Disk(disk) => Some(disk.path()),
+            Engine::FoundationDb(cluster) => Some(cluster.file()),
+            Engine::Memory(_) | Engine::Faults(_) => None,
+        }
+    }
+
+    /// Bytes of an unfinished write, left by a crash, that were cut off when a database on disk was opened.
+    pub fn torn_bytes(&self) -> Option<u64> {
+        match &self.engine {
+            Engine::Disk(disk) => Some(disk.torn_bytes()),
             Engine::Memory(_) | Engine::Faults(_) | Engine::FoundationDb(_) => None,
         }
     }
 
-    /// Bytes of an unfinished write, left by a crash, that were cut off when the database was opened.
-    pub fn torn_bytes(&self) -> u64 {
-        match &self.engine {
-            Engine::Disk(disk) => disk.torn_bytes(),
-            Engine::Memory(_) | Engine::Faults(_) | Engine::FoundationDb(_) => 0,
-        }
-    }
-
-    /// Ends the use of what lies outside the process; further transactions are refused with `Closed`. A database in memory
-    /// has nothing to close.
+    /// Ends the use of what lies outside the process; further transactions on disk are refused with `Closed`. A database in
+    /// memory has nothing to close, and a cluster's client goes on for all its handles until `foundationdb::shut_down`.
     pub fn close(&self) {
         match &self.engine {
             Engine::Disk(disk) => disk.close(),

@@ -1,5 +1,7 @@
 //! What can go wrong at or below the key-value contract. The only error enum besides `crate::error::Error`.
 
+use std::any::Any;
+
 use super::foundationdb::ClusterError;
 
 /// An error of an engine or of the contract's own rules.
@@ -83,8 +85,22 @@ impl Error {
         )
     }
 
+    /// What happened, without the kind of error that stands before it in the full text.
+    pub(super) fn reason(&self) -> String {
+        match self {
+            Self::Io(reason) | Self::Corrupt(reason) => reason.clone(),
+            other => other.to_string(),
+        }
+    }
+
     /// Whether the commit that gave this error may nevertheless have happened.
     pub const fn is_maybe_committed(&self) -> bool {
         matches!(self, Self::MaybeCommitted | Self::MaybeCommitsLater)
     }
+}
+
+/// What a panic said.
+pub fn panic_text(payload: &(dyn Any + Send)) -> &str {
+    let text = payload.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| payload.downcast_ref::<&str>().copied()).unwrap_or("a panic without a message")
 }

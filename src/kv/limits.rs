@@ -8,6 +8,8 @@ pub const KEY: usize = 10_000;
 pub const VALUE: usize = 100_000;
 /// Largest transaction: keys, values and conflict ranges together, in bytes.
 pub const TRANSACTION: usize = 10_000_000;
+/// What the place of a stamp takes of a key or value: a cluster's client gets it behind them, and counts it.
+pub const STAMP_PLACE: usize = 4;
 /// Oldest a transaction's snapshot may grow, in milliseconds of machine time.
 pub const AGE_MILLIS: u64 = 5_000;
 
@@ -17,6 +19,20 @@ pub(super) fn check_key(key: &[u8]) -> Result<()> {
         return Err(Error::KeyTooLarge(key.len()));
     }
     if key.first() == Some(&0xFF) { Err(Error::KeyOutsideLegalRange) } else { Ok(()) }
+}
+
+/// Whether a key with a stamp in it may be written.
+pub(super) fn check_stamped_key(key: &[u8], offset: usize) -> Result<()> {
+    if key.len() > KEY - STAMP_PLACE {
+        return Err(Error::KeyTooLarge(key.len() + STAMP_PLACE));
+    }
+    // The stamp's place must not decide whether the key is legal: its first byte never comes close to 0xFF.
+    if offset > 0 { check_key(key) } else { Ok(()) }
+}
+
+/// Whether a value with a stamp in it may be written.
+pub(super) fn check_stamped_value(value: &[u8]) -> Result<()> {
+    if value.len() > VALUE - STAMP_PLACE { Err(Error::ValueTooLarge(value.len() + STAMP_PLACE)) } else { Ok(()) }
 }
 
 /// Whether a value may be written.

@@ -36,7 +36,7 @@ use std::sync::Arc;
 
 pub use database::{Database, let_go_after_fork};
 pub use disk::{DiskOptions, Durability};
-pub use error::Error;
+pub use error::{Error, panic_text};
 pub use retry::RetryDecision;
 pub use transaction::Transaction;
 pub use version::{Version, Versionstamp};

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use pyo3::prelude::*;
 
 use super::core::Core;
-use super::dispatch::{self, Copying, Source};
+use super::dispatch::{self, Copying, Source, Whereabouts};
 use super::errors::{failed, guarded};
 use super::wait::settle;
 
@@ -17,23 +17,40 @@ pub struct Copier {
     copying: Option<Copying>,
 }
 
-/// What a copy is made from: the directory of a database nobody has open, or an open one.
+/// A place as Python says it: a directory, or a cluster file (if it is named) and a prefix.
+#[derive(FromPyObject)]
+enum Somewhere {
+    Directory(PathBuf),
+    Cluster(Option<PathBuf>, String),
+}
+
+/// What a copy is made from.
 #[derive(FromPyObject)]
 enum Given<'py> {
     Open(PyRef<'py, Core>),
-    Directory(PathBuf),
+    Closed(Somewhere),
+}
+
+impl From<Somewhere> for Whereabouts {
+    fn from(place: Somewhere) -> Self {
+        match place {
+            Somewhere::Directory(path) => Self::Directory(path),
+            Somewhere::Cluster(file, name) => Self::Cluster(file, name),
+        }
+    }
 }
 
 #[pymethods]
 impl Copier {
-    /// Begins a copy to a directory, or finds the one that was interrupted there.
+    /// Begins a copy, or finds the one that was interrupted there.
     #[new]
-    fn new(py: Python<'_>, source: Given<'_>, destination: PathBuf) -> PyResult<Self> {
+    fn new(py: Python<'_>, source: Given<'_>, destination: Somewhere) -> PyResult<Self> {
         let source = match source {
             Given::Open(core) => Source::Open(core.store().clone()),
-            Given::Directory(path) => Source::Directory(path),
+            Given::Closed(place) => Source::Closed(place.into()),
         };
-        let begun = guarded(|| settle(py, async move { dispatch::begin_copy(source, &destination).await }))?;
+        let destination = destination.into();
+        let begun = guarded(|| settle(py, async move { dispatch::begin_copy(source, destination).await }))?;
         Ok(Self { copying: Some(begun.map_err(failed)?) })
     }
 
@@ -49,7 +66,7 @@ impl Copier {
         self.copying.as_ref().map_or((0, 0), Copying::done)
     }
 
-    /// Ends the use of both directories. What was copied stays.
+    /// Ends the use of what was opened for it. What was copied stays.
     fn close(&mut self, py: Python<'_>) {
         let copying = self.copying.take();
         // It takes locks: never with the GIL held.

@@ -2,20 +2,21 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
 use super::answer::{Answer, request_id, to_python_answer};
 use super::clock::Clock;
-use super::dispatch::{self, Store};
+use super::dispatch::{self, Failure, Store};
 use super::errors::{failed, guarded};
 use super::operation::{Operation, Request};
 use super::wait::{settle, settle_or_await};
 use crate::error::Error;
 
-fn finish(py: Python<'_>, answer: &Answer) -> PyResult<Py<PyAny>> {
-    let (status, parsed) = to_python_answer(py, answer)?;
+fn finish(py: Python<'_>, answer: Result<Answer, Failure>) -> PyResult<Py<PyAny>> {
+    let (status, parsed) = to_python_answer(py, &answer.map_err(failed)?)?;
     Ok((status, parsed).into_pyobject(py)?.into_any().unbind())
 }
 
@@ -36,6 +37,9 @@ fn request_of(
 pub struct Core {
     store: Store,
     account: Arc<str>,
+    /// Set by `close`. Asked before each call without a lock, so that a closed database refuses even what it need not read
+    /// anything for.
+    closed: AtomicBool,
 }
 
 impl Core {
@@ -43,19 +47,30 @@ impl Core {
         &self.store
     }
 
-    /// The work of one request, owning all it needs.
+    fn new(store: Store, account: Arc<str>) -> Self {
+        Self { store, account, closed: AtomicBool::new(false) }
+    }
+
+    fn refuse_closed(&self) -> PyResult<()> {
+        if self.closed.load(Ordering::Acquire) { Err(failed(dispatch::closed(&self.store))) } else { Ok(()) }
+    }
+
+    /// The work of one request, owning all it needs. Fails when the database is closed meanwhile.
     fn run(
         &self,
         request: Result<dispatch::Request, Error>,
         region: &str,
-    ) -> impl Future<Output = Answer> + Send + use<> {
+    ) -> impl Future<Output = Result<Answer, Failure>> + Send + use<> {
         let (store, realm) = (self.store.clone(), dispatch::realm(&self.account, region));
         async move {
             let outcome = match request {
                 Ok(request) => dispatch::dispatch(&store, &realm, request).await,
                 Err(error) => Err(error),
             };
-            Answer { outcome, request_id: request_id(store.clock()) }
+            if dispatch::is_closed(&outcome) {
+                return Err(dispatch::closed(&store));
+            }
+            Ok(Answer { outcome, request_id: request_id(store.clock()) })
         }
     }
 
@@ -67,7 +82,7 @@ impl Core {
     ) -> PyResult<Py<PyAny>> {
         guarded(|| {
             let answer = settle(py, self.run(request, region))?;
-            finish(py, &answer)
+            finish(py, answer)
         })
     }
 }
@@ -78,19 +93,29 @@ impl Core {
     #[staticmethod]
     fn memory(py: Python<'_>, account: &str) -> PyResult<Self> {
         let store = guarded(|| settle(py, dispatch::open_memory()))?.map_err(failed)?;
-        Ok(Self { store, account: account.into() })
+        Ok(Self::new(store, account.into()))
     }
 
     /// The database in a directory, a new one if there is none. `synced` commits survive the loss of power.
     #[staticmethod]
     fn disk(py: Python<'_>, path: PathBuf, synced: bool, account: &str) -> PyResult<Self> {
         let opened = guarded(|| settle(py, async move { dispatch::open_disk(&path, synced).await }))?;
-        Ok(Self { store: opened.map_err(failed)?, account: account.into() })
+        Ok(Self::new(opened.map_err(failed)?, account.into()))
     }
 
-    /// Ends the use of what lies outside the process; calls are refused from then on.
+    /// The database called `name` on a cluster; without a cluster file, on the one that the usual places name.
+    #[staticmethod]
+    fn cluster(py: Python<'_>, cluster_file: Option<PathBuf>, name: String, account: &str) -> PyResult<Self> {
+        let opened = guarded(|| settle(py, async move { dispatch::open_cluster(cluster_file, &name).await }))?;
+        Ok(Self::new(opened.map_err(failed)?, account.into()))
+    }
+
+    /// Ends the use of what lies outside the process; calls are refused from then on. Nothing of a database in memory does.
     fn close(&self, py: Python<'_>) -> PyResult<()> {
         guarded(|| {
+            if self.store.database().path().is_some() {
+                self.closed.store(true, Ordering::Release);
+            }
             py.detach(|| self.store.database().close());
             Ok(())
         })
@@ -100,8 +125,7 @@ impl Core {
     fn fork(&self, py: Python<'_>) -> PyResult<Self> {
         let store = self.store.clone();
         let twin = guarded(|| settle(py, async move { dispatch::fork(&store).await }))?;
-        let twin = twin.map_err(failed)?;
-        Ok(Self { store: twin, account: Arc::clone(&self.account) })
+        Ok(Self::new(twin.map_err(failed)?, Arc::clone(&self.account)))
     }
 
     #[getter]
@@ -114,14 +138,27 @@ impl Core {
         &self.account
     }
 
+    #[getter]
+    fn closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
+    }
+
+    /// Its engine and where it lies, also once it is closed.
+    #[getter]
+    fn label(&self) -> String {
+        dispatch::label(&self.store)
+    }
+
     /// What the database is and how much work it has done, for people and benchmarks.
     // Not item-shaped, so the generic conversion serves it.
     fn info<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.refuse_closed()?;
         Ok(pythonize::pythonize(py, &dispatch::info(&self.store, &self.account))?)
     }
 
     /// `(status, parsed)` of a prepared request.
     fn answer(&self, py: Python<'_>, request: &Request, region: &str) -> PyResult<Py<PyAny>> {
+        self.refuse_closed()?;
         self.answer_now(py, Ok(request.take()?), region)
     }
 
@@ -133,6 +170,7 @@ impl Core {
         body: &Bound<'_, PyBytes>,
         region: &str,
     ) -> PyResult<Py<PyAny>> {
+        self.refuse_closed()?;
         self.answer_now(py, dispatch::from_json(operation.get(), body.as_bytes()), region)
     }
 
@@ -145,8 +183,9 @@ impl Core {
         region: &str,
     ) -> PyResult<Bound<'py, PyAny>> {
         guarded(|| {
+            self.refuse_closed()?;
             let work = self.run(dispatch::from_json(operation.get(), body.as_bytes()), region);
-            settle_or_await(py, work, |py, answer| guarded(|| finish(py, &answer)))
+            settle_or_await(py, work, |py, answer| guarded(|| finish(py, answer)))
         })
     }
 
@@ -158,6 +197,7 @@ impl Core {
         parameters: &Bound<'_, PyAny>,
         region: &str,
     ) -> PyResult<Py<PyAny>> {
+        self.refuse_closed()?;
         let request = guarded(|| request_of(py, operation, parameters))?;
         self.answer_now(py, request, region)
     }
@@ -171,8 +211,9 @@ impl Core {
         region: &str,
     ) -> PyResult<Bound<'py, PyAny>> {
         guarded(|| {
+            self.refuse_closed()?;
             let request = request_of(py, operation, parameters)?;
-            settle_or_await(py, self.run(request, region), |py, answer| guarded(|| finish(py, &answer)))
+            settle_or_await(py, self.run(request, region), |py, answer| guarded(|| finish(py, answer)))
         })
     }
 }

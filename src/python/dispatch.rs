@@ -47,9 +47,14 @@ pub fn realm(account: &str, region: &str) -> Realm {
     Realm { account: account.to_owned(), region: region.to_owned() }
 }
 
-/// Why something outside any operation failed.
+/// Why something outside any operation failed, or an operation for a reason that no answer of AWS stands for.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
+    /// Refused and never let out: whoever closes a database has not said that its clients may now talk to AWS.
+    #[error("the database in {} is closed (its clients are refused until it is deactivated or detached)", .0.display())]
+    Closed(PathBuf),
+    #[error("{0}")]
+    Cluster(kv::Error),
     #[error("{0}")]
     Locked(kv::Error),
     #[error("{0}")]
@@ -65,6 +70,7 @@ pub enum Failure {
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         match error {
+            Error::Storage(error @ kv::Error::Cluster(_)) => Self::Cluster(error),
             Error::Storage(error @ kv::Error::Locked(_)) => Self::Locked(error),
             Error::Storage(error @ kv::Error::Corrupt(_)) => Self::Damaged(error),
             Error::Storage(error @ kv::Error::Unsupported(_)) => Self::Unsupported(error),
@@ -83,9 +89,37 @@ impl From<CopyError> for Failure {
     }
 }
 
+/// That a database is closed, by its path.
+pub fn closed(store: &Store) -> Failure {
+    Failure::Closed(store.database().path().unwrap_or(Path::new("")).to_path_buf())
+}
+
+/// Whether an operation ended because the database was closed meanwhile.
+pub const fn is_closed(outcome: &Outcome) -> bool {
+    matches!(outcome, Err(Error::Storage(kv::Error::Closed)))
+}
+
+/// What a database is, in few words: its engine, and where it lies if that is outside of the process.
+pub fn label(store: &Store) -> String {
+    let database = store.database();
+    database
+        .path()
+        .map_or_else(|| database.engine().to_owned(), |path| format!("{} {}", database.engine(), path.display()))
+}
+
 /// A new, empty database in memory.
 pub async fn open_memory() -> Result<Store, Failure> {
     Ok(Store::open(Database::memory(Clock::system()), Vec::new()).await?)
+}
+
+/// The database called `name` on a cluster. Opening waits on its thread, for a few seconds at most.
+pub async fn open_cluster(cluster_file: Option<PathBuf>, name: &str) -> Result<Store, Failure> {
+    Ok(Store::open_on_cluster(cluster(cluster_file)?, name).await?)
+}
+
+fn cluster(cluster_file: Option<PathBuf>) -> Result<Database, Failure> {
+    let options = kv::foundationdb::Options { cluster_file, ..kv::foundationdb::Options::default() };
+    Ok(Database::foundationdb(&options, Clock::system()).map_err(Error::from)?)
 }
 
 /// The database in a directory.
@@ -100,10 +134,17 @@ pub async fn fork(store: &Store) -> Result<Store, Failure> {
     Ok(store.fork().await?)
 }
 
+/// Where a database is that is to be opened.
+pub enum Whereabouts {
+    Directory(PathBuf),
+    /// The cluster file, or the one that the usual places name, and the database's name over there.
+    Cluster(Option<PathBuf>, String),
+}
+
 /// What a copy is made from.
 pub enum Source {
     Open(Store),
-    Directory(PathBuf),
+    Closed(Whereabouts),
 }
 
 /// A copy that is being made, and what was opened for it.
@@ -131,8 +172,8 @@ impl Copying {
     }
 }
 
-/// Begins or resumes a copy to a directory. An open database that can be forked is copied as it is now.
-pub async fn begin_copy(source: Source, destination: &Path) -> Result<Copying, Failure> {
+/// Begins or resumes a copy. An open database that can be forked is copied as it is now.
+pub async fn begin_copy(source: Source, destination: Whereabouts) -> Result<Copying, Failure> {
     let mut opened = Vec::new();
     let source = match source {
         Source::Open(store) => {
@@ -140,23 +181,35 @@ pub async fn begin_copy(source: Source, destination: &Path) -> Result<Copying, F
             let twin = place.database.fork(store.clock().twin());
             Place { database: twin.unwrap_or(place.database), prefix: place.prefix }
         }
-        Source::Directory(path) => {
-            // Opening would make a database there.
-            let is_empty = std::fs::read_dir(&path).map_or(true, |mut entries| entries.next().is_none());
-            if is_empty {
-                return Err(CopyError::NoSource.into());
+        Source::Closed(place) => {
+            if let Whereabouts::Directory(path) = &place {
+                // Opening would make a database there.
+                let is_empty = std::fs::read_dir(path).map_or(true, |mut entries| entries.next().is_none());
+                if is_empty {
+                    return Err(CopyError::NoSource.into());
+                }
             }
-            let database = Database::disk(&path, DiskOptions::default(), Clock::system()).map_err(Error::from)?;
-            opened.push(database.clone());
-            Place { database, prefix: Vec::new() }
+            let place = reach(place, Durability::default())?;
+            opened.push(place.database.clone());
+            place
         }
     };
     // Synced, so that a source that is removed after its copy is missed by nobody.
-    let options = DiskOptions { durability: Durability::Fsync, ..DiskOptions::default() };
-    let database = Database::disk(destination, options, Clock::system()).map_err(Error::from)?;
-    opened.push(database.clone());
-    let copy = Copy::begin(source, Place { database, prefix: Vec::new() }).await?;
+    let destination = reach(destination, Durability::Fsync)?;
+    opened.push(destination.database.clone());
+    let copy = Copy::begin(source, destination).await?;
     Ok(Copying { copy, opened })
+}
+
+fn reach(place: Whereabouts, durability: Durability) -> Result<Place, Failure> {
+    match place {
+        Whereabouts::Directory(path) => {
+            let options = DiskOptions { durability, ..DiskOptions::default() };
+            let database = Database::disk(&path, options, Clock::system()).map_err(Error::from)?;
+            Ok(Place { database, prefix: Vec::new() })
+        }
+        Whereabouts::Cluster(cluster_file, name) => Ok(Place::on_cluster(cluster(cluster_file)?, &name)),
+    }
 }
 
 /// Does whatever fell due by the clock's time.
@@ -169,11 +222,16 @@ pub fn let_go_after_fork() {
     kv::let_go_after_fork();
 }
 
+/// At the end of the process: stops the thread of FoundationDB's client, if it runs.
+pub fn shut_down() {
+    kv::foundationdb::shut_down();
+}
+
 /// What `Database.info()` tells.
 #[derive(Serialize)]
 pub struct Info<'a> {
     engine: &'static str,
-    /// The directory of a database on disk.
+    /// The directory of a database on disk, the cluster file of one on a cluster.
     #[serde(skip_serializing_if = "Option::is_none")]
     path: Option<&'a Path>,
     /// Bytes of an unfinished write, left by a crash, that were cut off when it was opened.
@@ -207,7 +265,7 @@ pub fn info<'a>(store: &'a Store, account: &'a str) -> Info<'a> {
     Info {
         engine: database.engine(),
         path: database.path(),
-        torn_bytes: database.path().map(|_| database.torn_bytes()),
+        torn_bytes: database.torn_bytes(),
         version: env!("CARGO_PKG_VERSION"),
         account,
         id,

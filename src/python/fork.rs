@@ -1,4 +1,4 @@
-//! `os.fork()` as Python announces it, passed on to `crate::fork` and to the runtime.
+//! `os.fork()` and the interpreter's end as Python announces them, passed on to `crate::fork`, the runtime and the engines.
 //!
 //! Between `before` and `after` the forking thread holds the gate of every `Lock` and may lose the GIL for a while. So
 //! nobody in this room may take a `Lock` with the GIL held: it would wait for the gate, and the forker for the GIL.
@@ -27,4 +27,10 @@ pub fn _after_fork_in_child() {
     fork::release_in_child();
     runtime::forget_after_fork();
     dispatch::let_go_after_fork();
+}
+
+/// For `atexit`: ends the threads that must not outlive the interpreter.
+#[pyfunction]
+pub fn _shut_down(py: Python<'_>) {
+    py.detach(dispatch::shut_down);
 }

@@ -36,9 +36,11 @@ mod _fdyno {
     #[pymodule_export]
     use super::core::Core;
     #[pymodule_export]
-    use super::errors::{CopyError, DatabaseDamagedError, DatabaseError, DatabaseLockedError, InternalError};
+    use super::errors::{
+        ClusterError, CopyError, DatabaseDamagedError, DatabaseError, DatabaseLockedError, InternalError,
+    };
     #[pymodule_export]
-    use super::fork::{_after_fork_in_child, _after_fork_in_parent, _before_fork};
+    use super::fork::{_after_fork_in_child, _after_fork_in_parent, _before_fork, _shut_down};
     #[pymodule_export]
     use super::operation::{Operation, Request, operations};
     #[cfg(feature = "test-hooks")]

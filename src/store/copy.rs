@@ -31,6 +31,13 @@ pub struct Place {
     pub prefix: Vec<u8>,
 }
 
+impl Place {
+    /// Where the database called `name` lies on a cluster.
+    pub fn on_cluster(database: kv::Database, name: &str) -> Self {
+        Self { database, prefix: Keyspace::on_cluster(name).absolute(&[]) }
+    }
+}
+
 /// Why a copy cannot be made.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CopyError {

@@ -9,6 +9,7 @@ import ipaddress
 import os
 import socket
 import tempfile
+import uuid
 
 import boto3
 import botocore.session
@@ -19,6 +20,7 @@ from fdyno import _fast
 from fdyno._activation import state
 
 pytest.register_assert_rewrite("records", "refusals", "tables")
+import double  # noqa: E402
 from refusals import Refusals  # noqa: E402
 
 pytest_plugins = ["pytester"]
@@ -34,7 +36,8 @@ def pytest_addoption(parser):
     parser.addoption(
         "--database",
         default="memory:",
-        help="what the tests' databases lie on: memory: (default), file: (a directory for each) or file:PATH (below PATH)",
+        help="what the tests' databases lie on: memory: (default), file: (a directory for each), file:PATH (below PATH), "
+        "fdb:PATH (a cluster, each under a prefix of its own) or double: (as on a cluster, whose client is our double)",
     )
 
 
@@ -143,10 +146,28 @@ def streams(session):
 def fresh_url(request, tmp_path):
     """The url of an empty database on the engine under test."""
     asked = request.config.getoption("--database")
+    if asked == "double:":
+        asked = "fdb:" + str(request.getfixturevalue("cluster_file"))
+    if asked.startswith("fdb:"):
+        return f"{asked}?prefix={uuid.uuid4()}"
     if not asked.startswith("file:"):
         return asked
     below = asked.removeprefix("file:")
     return "file:" + (tempfile.mkdtemp(dir=below) if below else str(tmp_path / "database"))
+
+
+@pytest.fixture(scope="session")
+def double_library():
+    """FoundationDB's client library as our double is one, built if need be; this process finds it."""
+    library = double.library()
+    os.environ["FDB_LOCAL_CLIENT_LIBRARY_PATH"] = str(library)
+    return library
+
+
+@pytest.fixture(scope="session")
+def cluster_file(double_library, tmp_path_factory):
+    """The cluster file of a cluster of the double."""
+    return double.cluster_file(tmp_path_factory.mktemp("cluster"))
 
 
 @pytest.fixture

@@ -454,11 +454,6 @@ def test_local_decorates_a_unittest_case_around_its_set_up(client):
     assert (result.testsRun, result.errors, result.failures) == (2, [], [])
 
 
-def test_engines_to_come_say_so():
-    with pytest.raises(NotImplementedError, match="not in this version"):
-        fdyno.connect("fdb:/etc/foundationdb/fdb.cluster")
-
-
 def test_an_unknown_url_is_an_error():
     with pytest.raises(ValueError, match="no database url"):
         fdyno.connect("postgres://")

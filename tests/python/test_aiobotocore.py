@@ -99,6 +99,17 @@ def test_a_call_that_goes_out_misses_its_region_and_credentials(monkeypatch):
     asyncio.run(main())
 
 
+def test_presigning_asks_nobody_for_credentials(db, monkeypatch):
+    # With the metadata server allowed: asking it is a connection, which the tests refuse and report.
+    monkeypatch.delenv("AWS_EC2_METADATA_DISABLED")
+
+    async def main():
+        async with session_module.get_session().create_client("dynamodb", region_name="eu-west-1") as client:
+            return await client.generate_presigned_url("list_tables")
+
+    assert "X-Amz-Credential=fdyno" in asyncio.run(main())
+
+
 def test_errors_are_the_modeled_exceptions(aio, db):
     async def main():
         async with aio.create_client("dynamodb", region_name="eu-west-1") as client:

@@ -152,5 +152,21 @@ def test_changes_are_looked_for_where_boto3_would_look(monkeypatch):
         )
         table.put_item(Item={"pk": "a"})
         assert [change.kind for change in database.changes("orders")] == ["INSERT"]
-        with pytest.raises(ValueError, match="has no stream"):
+        with pytest.raises(ValueError, match="no table 'orders' in region us-east-1"):
             database.changes("orders", region_name="us-east-1")
+
+
+def test_a_table_that_is_missing_and_one_without_a_stream_are_told_apart(db):
+    client = db.client()
+    create_table(client, "quiet")
+    with pytest.raises(ValueError, match="^table 'quiet' in region us-east-1 has no stream: create or update it with"):
+        db.changes("quiet")
+    with pytest.raises(ValueError, match="^there is no table 'nope' in region us-east-1, nor a stream of one that was"):
+        db.changes("nope")
+    with pytest.raises(client.exceptions.ValidationException, match="tableName"):
+        db.changes("no table's name")
+
+
+def test_the_changes_of_a_deleted_table_can_be_read(written):
+    written.client().delete_table(TableName="orders")
+    assert [change.kind for change in written.changes("orders")] == ["INSERT", "MODIFY", "REMOVE"]

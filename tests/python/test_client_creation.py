@@ -1,6 +1,7 @@
 """Clients without credentials or region, and other services as if fdyno were not there."""
 
 import os
+import socket
 
 import boto3
 import botocore.session
@@ -107,6 +108,34 @@ def test_a_client_made_without_credentials_reports_so_once_nothing_is_active(bar
     for call in (client.list_tables, lambda: client.generate_presigned_url("list_tables")):
         with pytest.raises(NoCredentialsError):
             call()
+
+
+@pytest.mark.core
+@pytest.mark.parametrize("service", ["dynamodb", "dynamodbstreams"])
+def test_presigning_asks_nobody_for_credentials(db, monkeypatch, network, service):
+    # With the metadata server allowed: asking it is a connection, which `network` refuses and reports.
+    monkeypatch.delenv("AWS_EC2_METADATA_DISABLED")
+    for method in ("connect", "connect_ex"):
+        monkeypatch.setattr(socket.socket, method, lambda self, address: pytest.fail(f"connected to {address}"))
+    session = boto3.session.Session(region_name="eu-west-1")
+    client = session.client(service)
+    operation = "list_tables" if service == "dynamodb" else "list_streams"
+    url = client.generate_presigned_url(operation)
+    assert "X-Amz-Credential=fdyno" in url
+    assert "eu-west-1.amazonaws.com" in url
+    db.attach(client)
+    assert "X-Amz-Credential=fdyno" in client.generate_presigned_url(operation)
+    assert network == []
+
+
+@pytest.mark.core
+def test_dummies_sign_nothing_that_a_predicate_lets_out(monkeypatch):
+    with fdyno.local(passthrough=lambda call: call.operation == "ListTables"):
+        client = boto3.client("dynamodb", region_name="eu-west-1")
+        assert "X-Amz-Credential=fdyno" in client.generate_presigned_url("describe_limits")
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIDLATER")
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+        assert "X-Amz-Credential=AKIDLATER" in client.generate_presigned_url("list_tables")
 
 
 @pytest.mark.core

@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import sys
+import uuid
 from importlib.metadata import entry_points
 
 import pytest
@@ -102,6 +103,30 @@ def test_a_database_in_memory_is_copied_as_it_is_now_whatever_is_written_meanwhi
         assert len(changes(db)) > len(before)
     with fdyno.connect(destination) as db:
         assert changes(db) == before
+
+
+def test_a_database_moves_to_a_cluster_and_back(client, source, destination, cluster_file):
+    with fdyno.connect(source) as db:
+        before = changes(db)
+    there = f"fdb:{cluster_file}?prefix={uuid.uuid4()}"
+    with pytest.raises(KeyboardInterrupt):
+        fdyno.copy(source, there, progress=interrupted_after(2))
+    with pytest.raises(fdyno.CopyError, match="unfinished copy"):
+        fdyno.connect(there)
+    assert fdyno.copy(source, there).tables == 1
+    with fdyno.connect(there) as db, db.activate():
+        put(client, "on the cluster")
+        on_cluster = changes(db)
+    assert on_cluster[:-1] == before and len(on_cluster) == len(before) + 1
+    # Another database on the same cluster is another place.
+    assert fdyno.copy(there, f"{there}-beside").tables == 1
+    fdyno.copy(there, destination)
+    with fdyno.connect(destination) as db, db.activate():
+        put(client, "back on disk")
+        after = changes(db)
+    assert after[:-1] == on_cluster
+    numbers = [change.sequence_number for change in after]
+    assert numbers == sorted(set(numbers)) and [change.time for change in after] == sorted(change.time for change in after)
 
 
 def test_an_interrupted_copy_of_a_database_in_memory_goes_on_unless_it_was_written_to(client, destination):
@@ -202,8 +227,10 @@ def test_urls_that_name_no_place_are_refused(source):
         fdyno.copy(source, "memory:")
     with pytest.raises(ValueError, match="new, empty database"):
         fdyno.copy("memory:", source)
-    with pytest.raises(NotImplementedError):
-        fdyno.copy(source, "fdb:/etc/foundationdb/fdb.cluster")
+    with pytest.raises(ValueError, match="no option 'prefx'"):
+        fdyno.copy(source, "fdb:?prefx=a")
+    with pytest.raises(fdyno.ClusterError):
+        fdyno.copy(source, "fdb:/nowhere/fdb.cluster")
     with pytest.raises(ValueError, match="no database url"):
         fdyno.copy("nonsense", source)
 
@@ -226,7 +253,7 @@ def test_the_command_copies_and_says_what(source, destination, tmp_path):
     [
         (("file:absent", "file:copy"), "there is no database at the source"),
         (("nonsense", "file:copy"), "'nonsense' is no database url"),
-        (("file:absent", "fdb:cluster"), "FoundationDB clusters are not in this version"),
+        (("file:absent", "fdb:?prefx=a"), "no option 'prefx'"),
     ],
 )
 def test_the_command_fails_with_one_line(arguments, message, tmp_path, monkeypatch):

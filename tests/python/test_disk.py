@@ -1,11 +1,16 @@
 """Databases in a directory: they stay, they are locked, they are closed, and they refuse what they cannot do."""
 
+import asyncio
 import os
+import re
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
+import boto3
 import pytest
+from botocore.exceptions import ParamValidationError
 from conftest import create_table
 from test_fork import in_child
 
@@ -78,23 +83,131 @@ def test_a_database_that_nothing_refers_to_is_closed(directory):
     fdyno.connect(directory).close()
 
 
+@pytest.fixture
+def closed(directory):
+    """A database that was closed while it was active, and with a table in it."""
+    db = fdyno.connect(directory)
+    create_table(db.client(region_name="eu-west-1"))
+    db.activate()
+    db.close()
+    yield db
+    db.deactivate()
+
+
+def refusal(directory):
+    message = re.escape(f"the database in {directory} is closed (its clients are refused until")
+    return pytest.raises(fdyno.DatabaseError, match=message)
+
+
+@pytest.mark.core
 def test_a_closed_database_refuses_attached_clients_and_leaves_the_network_alone(client, directory, network):
     db = fdyno.connect(directory)
     db.attach(client)
     create_table(client)
     db.close()
     db.close()
-    with pytest.raises(client.exceptions.InternalServerError, match="the database is closed"):
+    with refusal(directory):
         put(client, 1)
     assert network == []
 
 
-def test_closing_ends_activations(directory):
-    db = fdyno.connect(directory)
-    db.activate()
-    db.activate()
-    db.close()
+@pytest.mark.core
+def test_a_database_closed_while_it_is_active_refuses_every_client(client, streams, closed, directory, network):
+    assert fdyno.current() is closed
+    early, late = client, boto3.client("dynamodb", region_name="eu-west-1")
+    for one in (early, late):
+        with refusal(directory):
+            put(one, 1)
+        with refusal(directory):
+            # Of what no database need be asked for.
+            one.describe_limits()
+        with pytest.raises(ParamValidationError):
+            one.put_item(Nonsense=1)
+    with refusal(directory):
+        streams.list_streams()
+    assert network == []
+
+
+def test_a_closed_database_refuses_its_own_clients(closed, directory):
+    with refusal(directory):
+        closed.client().list_tables()
+    with refusal(directory):
+        closed.execute_async("dynamodb", "ListTables", {})
+    with refusal(directory):
+        closed.changes("orders")
+    with refusal(directory):
+        list(closed.tables())
+
+
+def test_a_closed_database_refuses_aiobotocore(closed, directory, network):
+    session_module = pytest.importorskip("aiobotocore.session")
+
+    async def main():
+        session = session_module.get_session()
+        session.set_credentials("AKIDEXAMPLE", "secret")
+        async with session.create_client("dynamodb", region_name="eu-west-1") as client:
+            with refusal(directory):
+                await client.list_tables()
+
+    asyncio.run(main())
+    assert network == []
+
+
+def test_a_block_that_leaves_its_database_active_lets_nothing_out_either(client, directory, network):
+    with fdyno.connect(directory) as db:
+        db.activate()
+        create_table(client)
+    with refusal(directory):
+        client.list_tables()
+    assert network == []
+    # Another one is active meanwhile, and answers.
+    with fdyno.connect(directory) as again, again.activate():
+        assert client.list_tables()["TableNames"] == ["orders"]
+    with refusal(directory):
+        client.list_tables()
+    db.deactivate()
     assert fdyno.current() is None
+
+
+def test_a_closed_database_says_so(closed, directory):
+    assert repr(closed) == f"<fdyno.Database disk {directory} (closed)>"
+    assert closed._repr_html_() is None
+    with refusal(directory):
+        closed.info()
+
+
+def test_a_call_that_is_under_way_while_its_database_is_closed_is_refused_as_well(directory):
+    db = fdyno.connect(directory)
+    client = db.client()
+    create_table(client)
+    outcomes, started = [], threading.Event()
+
+    def write():
+        try:
+            while True:
+                put(client, 1)
+                started.set()
+        except Exception as error:
+            outcomes.append(error)
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    started.wait(30)
+    db.close()
+    thread.join(30)
+    [outcome] = outcomes
+    assert type(outcome) is fdyno.DatabaseError
+    assert f"{directory} is closed" in str(outcome)
+
+
+def test_a_database_in_memory_has_nothing_to_close(client):
+    with fdyno.connect() as db:
+        db.activate()
+        create_table(client)
+    assert client.list_tables()["TableNames"] == ["orders"]
+    assert db.info()["engine"] == "memory"
+    assert repr(db) == "<fdyno.Database memory>"
+    db.deactivate()
 
 
 def test_it_does_not_fork(directory):
@@ -160,6 +273,14 @@ def test_a_directory_of_something_else_is_left_alone(tmp_path):
     assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["letter.txt"]
 
 
+def test_a_file_where_the_directory_should_be_is_an_error_that_says_so(tmp_path):
+    path = tmp_path / "a-file"
+    path.write_text("dear")
+    with pytest.raises(fdyno.DatabaseError, match=re.escape(f"{path} is a file; a database is a directory")):
+        fdyno.connect(path)
+    assert path.read_text() == "dear"
+
+
 def test_a_directory_that_cannot_be_made_is_an_error(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(fdyno.DatabaseError, match="cannot create"):
@@ -180,8 +301,6 @@ def test_urls_that_say_nothing_useful_are_errors(url, options, message):
 
 
 def test_the_fsync_database_serves_asyncio_and_threads(client, directory):
-    import asyncio
-
     async def puts(db):
         calls = [
             db.execute_async("dynamodb", "PutItem", {"TableName": "orders", "Item": {"pk": {"S": str(number)}}})

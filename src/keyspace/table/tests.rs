@@ -192,7 +192,17 @@ proptest! {
 }
 
 #[test]
+fn a_database_on_a_cluster_lies_behind_a_tuple_of_foundationdbs() {
+    let begin = |name| Keyspace::on_cluster(name).everything().begin;
+    assert_eq!(begin("shop"), b"\x02fdyno\0\x02shop\0");
+    assert_eq!(begin(""), b"\x02fdyno\0\x02\0");
+    assert!(!Keyspace::on_cluster("shop").everything().contains(&begin("shops")));
+}
+
+#[test]
 fn the_worst_index_keys_fit_foundationdb() {
+    let longest = Keyspace::on_cluster(&"x".repeat(48));
+    assert!(longest.everything().begin.len() <= 64);
     let space = Keyspace::new([0xFF; 64]).table(TableId(u64::MAX));
     for byte in [0_u8, 1, 0xFE, 0xFF] {
         let (long, short) = (vec![byte; 2048], vec![byte; 1024]);

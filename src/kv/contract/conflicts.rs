@@ -275,7 +275,8 @@ pub(super) fn the_retry_loop_runs_the_body_again_after_a_conflict(make: Make) {
     }))
     .unwrap();
     assert_eq!((answer.as_deref(), runs.load(Ordering::Relaxed)), (Some("2"), 4));
-    assert_eq!(stamp.unwrap().version(), wait(database.begin().read_version()).unwrap());
+    // On a cluster others commit too, so a snapshot may be of a later version.
+    assert!(stamp.unwrap().version() <= wait(database.begin().read_version()).unwrap());
     let work = database.work().since(&before);
     assert_eq!((work.retries, work.conflicts), (3, 3));
 }

@@ -38,7 +38,7 @@ fn write(database: &Database, key: &[u8]) -> Result<Option<Versionstamp>> {
 }
 
 /// One attempt's worth of `run`: adds one to the counter, and a stamped entry beside it.
-async fn count(transaction: Transaction) -> Result<i64> {
+pub(super) async fn count(transaction: Transaction) -> Result<i64> {
     let count = number(transaction.get(b"count", Isolation::Serializable).await?) + 1;
     transaction.set(b"count", count.to_le_bytes().as_slice())?;
     transaction.set_versionstamped_key(b"log/##########".to_vec(), 4, count.to_le_bytes().as_slice())?;

@@ -1,11 +1,14 @@
 //! What every engine must do: the key-value contract as tests, written once.
 //!
 //! A rule is a function that takes a way to make an empty database; the tables below name them all, and each engine
-//! runs all of them by one line at the end of this file (those of forks by a second one). A rule left out of its table
-//! is reported as dead code. `model` compares engines with a naive map, `faults` tests what only that engine does.
+//! runs all of them by one line at the end of this file; those of embedded engines and of forks by one line more. A rule
+//! left out of its table is reported as dead code. `model` compares engines with a naive map, `faults` and `clusters` test
+//! what only those engines do; `double` is the client library that clusters are tested on.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
+mod clusters;
 mod conflicts;
+mod double;
 mod faults;
 mod forks;
 mod limits;
@@ -16,11 +19,15 @@ mod threads;
 
 use std::future::Future;
 use std::pin::pin;
-use std::task::{Context, Poll, Waker};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::{self, Thread};
 
+use self::double::ClusterFile;
 use super::{
     Bytes, Database, DiskOptions, Durability, Error, Isolation, Page, RangeRead, Result, Transaction, Version,
-    Versionstamp,
+    Versionstamp, foundationdb,
 };
 use crate::clock::{Clock, Timestamp};
 
@@ -40,13 +47,31 @@ fn seeds(usual: u64) -> std::ops::Range<u64> {
     0..asked.unwrap_or(usual)
 }
 
+/// Wakes a thread that waits for one future. A thread may wait within a wait, so each has a mark of its own: what the
+/// inner one was woken for is not what the outer one waits for.
+struct Bell {
+    thread: Thread,
+    rung: AtomicBool,
+}
+
+impl Wake for Bell {
+    fn wake(self: Arc<Self>) {
+        self.rung.store(true, Ordering::Release);
+        self.thread.unpark();
+    }
+}
+
 /// Waits for a future on this thread, also within a future that another wait polls.
 pub(super) fn wait<T>(future: impl Future<Output = T>) -> T {
+    let bell = Arc::new(Bell { thread: thread::current(), rung: AtomicBool::new(false) });
+    let waker = Waker::from(Arc::clone(&bell));
     let mut future = pin!(future);
     loop {
-        match future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
-            Poll::Ready(value) => return value,
-            Poll::Pending => std::thread::yield_now(),
+        if let Poll::Ready(value) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
+            return value;
+        }
+        while !bell.rung.swap(false, Ordering::Acquire) {
+            thread::park();
         }
     }
 }
@@ -149,7 +174,6 @@ rules! {
         an_add_counts_absent_as_zero_and_wraps_around,
         an_add_extends_short_values_and_cuts_long_ones,
         an_add_is_read_back_on_top_of_own_and_stored_values,
-        work_is_counted,
     ]
     conflicts: [
         of_two_updates_of_one_value_only_one_commits,
@@ -173,7 +197,6 @@ rules! {
         a_conflict_is_found_behind_thousands_of_commits,
         the_retry_loop_runs_the_body_again_after_a_conflict,
         a_body_that_fails_commits_nothing_and_keeps_its_error,
-        the_retry_loop_gives_up_in_the_end,
     ]
     stamps: [
         stamped_keys_rise_from_commit_to_commit,
@@ -187,9 +210,6 @@ rules! {
         an_add_to_a_stamped_value_adds_to_its_first_bytes,
         a_stamp_outside_its_key_or_value_is_an_error,
         a_stamped_key_is_a_phantom_to_readers_of_its_range,
-        versions_rise_while_the_clock_stands_still_or_goes_back,
-        versions_tell_the_time_of_the_clock,
-        the_read_version_is_the_last_commit,
     ]
     limits: [
         the_largest_key_is_accepted_and_one_byte_more_is_not,
@@ -198,11 +218,6 @@ rules! {
         conflict_ranges_count_towards_the_transaction,
         keys_from_ff_on_are_refused,
         a_key_too_long_to_exist_reads_as_absent,
-        a_snapshot_beyond_five_seconds_is_too_old_to_read,
-        a_snapshot_beyond_five_seconds_is_too_old_to_commit,
-        readers_of_one_version_age_each_by_itself,
-        a_transaction_without_reads_does_not_age,
-        an_old_reader_does_not_hold_up_the_rest,
     ]
     model: [
         random_transactions_read_and_leave_what_a_naive_map_does,
@@ -213,6 +228,28 @@ rules! {
         transfers_between_accounts_keep_the_sum,
         snapshots_never_show_half_a_transaction,
         versions_are_published_in_order,
+    ]
+}
+
+rules! {
+    embedded_engine:
+    reads: [
+        work_is_counted,
+    ]
+    conflicts: [
+        the_retry_loop_gives_up_in_the_end,
+    ]
+    stamps: [
+        versions_rise_while_the_clock_stands_still_or_goes_back,
+        versions_tell_the_time_of_the_clock,
+        the_read_version_is_the_last_commit,
+    ]
+    limits: [
+        a_snapshot_beyond_five_seconds_is_too_old_to_read,
+        a_snapshot_beyond_five_seconds_is_too_old_to_commit,
+        readers_of_one_version_age_each_by_itself,
+        a_transaction_without_reads_does_not_age,
+        an_old_reader_does_not_hold_up_the_rest,
     ]
 }
 
@@ -243,10 +280,31 @@ fn on_disk(clock: Clock, durability: Durability) -> Database {
     database
 }
 
+thread_local! {
+    static CLUSTERS: std::cell::RefCell<Vec<ClusterFile>> = const { std::cell::RefCell::new(Vec::new()) };
+}
+
+fn options(cluster: &ClusterFile) -> foundationdb::Options {
+    let (cluster_file, library) = (Some(cluster.path()), Some(double::library("dev")));
+    foundationdb::Options { cluster_file, library, ..foundationdb::Options::default() }
+}
+
+fn on_a_cluster(clock: Clock) -> Database {
+    let cluster = ClusterFile::new("seed=1");
+    let database = Database::foundationdb(&options(&cluster), clock).unwrap();
+    CLUSTERS.with_borrow_mut(|clusters| clusters.push(cluster));
+    database
+}
+
 engine!(memory, Database::memory);
 engine!(disk, |clock| on_disk(clock, Durability::Buffered));
 engine!(disk_synced, |clock| on_disk(clock, Durability::Fsync));
 engine!(faults_without_faults, without_faults);
+engine!(foundationdb_double, on_a_cluster);
+embedded_engine!(memory_embedded, Database::memory);
+embedded_engine!(disk_embedded, |clock| on_disk(clock, Durability::Buffered));
+embedded_engine!(disk_synced_embedded, |clock| on_disk(clock, Durability::Fsync));
+embedded_engine!(faults_without_faults_embedded, without_faults);
 forking_engine!(memory_forks, Database::memory);
 forking_engine!(faults_without_faults_forks, without_faults);
 

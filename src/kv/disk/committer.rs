@@ -20,6 +20,7 @@ use super::Shared;
 use super::frame;
 use super::log::Log;
 use super::tree::Progress;
+use super::worker::given_up;
 
 /// Commits in one round at most: more than ever wait, and less than there are batch numbers.
 const MOST_COMMITS: usize = 1_000;
@@ -30,7 +31,7 @@ pub(super) type Outcome = Result<Option<Versionstamp>>;
 
 /// Where the outcome of a commit is left for whoever waits for it.
 #[derive(Debug, Default)]
-pub(super) struct Completion(Mutex<Slot>);
+struct Completion(Mutex<Slot>);
 
 #[derive(Debug, Default)]
 struct Slot {
@@ -55,7 +56,7 @@ impl Completion {
 }
 
 /// Waits for the outcome of a commit.
-pub(super) struct Waiting(pub(super) Arc<Completion>);
+pub(super) struct Waiting(Arc<Completion>);
 
 impl Future for Waiting {
     type Output = Outcome;
@@ -72,11 +73,37 @@ impl Future for Waiting {
     }
 }
 
+/// The duty to leave an outcome. Whoever waits hears of it even if a panic makes it impossible.
+#[derive(Debug)]
+pub(super) struct Promise(Option<Arc<Completion>>);
+
+impl Promise {
+    /// A promise and its being waited for.
+    pub(super) fn new() -> (Self, Waiting) {
+        let completion = Arc::new(Completion::default());
+        (Self(Some(Arc::clone(&completion))), Waiting(completion))
+    }
+
+    fn keep(mut self, outcome: Outcome) {
+        if let Some(completion) = self.0.take() {
+            completion.complete(outcome);
+        }
+    }
+}
+
+impl Drop for Promise {
+    fn drop(&mut self) {
+        if let Some(completion) = self.0.take() {
+            completion.complete(Err(given_up("a commit broke off in the middle because of a defect")));
+        }
+    }
+}
+
 /// A commit that waits for its round.
 #[derive(Debug)]
 pub(super) struct Request {
     pub(super) pending: Pending<Shared>,
-    pub(super) completion: Arc<Completion>,
+    pub(super) promise: Promise,
 }
 
 /// What only one thread at a time may use: whoever makes a round.
@@ -88,7 +115,7 @@ pub(super) struct Bench {
 
 /// A commit that is in the round.
 struct Admitted {
-    completion: Arc<Completion>,
+    promise: Promise,
     stamp: Versionstamp,
     ticket: Option<Ticket>,
     footprint: Footprint,
@@ -129,7 +156,7 @@ impl Shared {
     fn make_round(&self, bench: &mut Bench, mut requests: VecDeque<Request>) {
         if let Err(error) = self.check_open().and_then(|()| self.wait_for_room()) {
             for request in requests {
-                request.completion.complete(Err(error.clone()));
+                request.promise.keep(Err(error.clone()));
             }
             return;
         }
@@ -137,15 +164,16 @@ impl Shared {
             Ok(round) => round,
             Err(error) => {
                 for request in requests {
-                    request.completion.complete(Err(error.clone()));
+                    request.promise.keep(Err(error.clone()));
                 }
                 return;
             }
         };
         while round.frame.len() < LARGE_ROUND {
-            let Some(Request { pending, completion }) = requests.pop_front() else { break };
-            if let Err(error) = round.admit(pending, &completion) {
-                completion.complete(Err(error));
+            let Some(Request { pending, promise }) = requests.pop_front() else { break };
+            match round.admit(pending) {
+                Ok((stamp, ticket, footprint)) => round.admitted.push(Admitted { promise, stamp, ticket, footprint }),
+                Err(error) => promise.keep(Err(error)),
             }
         }
         // What did not fit comes first in the next round.
@@ -169,8 +197,8 @@ impl<'a> Round<'a> {
         Ok(Self { shared, progress, sequence, frame, result: BTreeMap::new(), admitted: Vec::new() })
     }
 
-    /// Checks a commit and adds it to the round.
-    fn admit(&mut self, pending: Pending<Shared>, completion: &Arc<Completion>) -> Result<()> {
+    /// Checks a commit and adds what it writes to the round.
+    fn admit(&mut self, pending: Pending<Shared>) -> Result<(Versionstamp, Option<Ticket>, Footprint)> {
         let since = pending.conflicting_reader()?.map(|reader| reader.version());
         let Pending { reader, mut reads, buffer } = pending;
         if let Some(since) = since {
@@ -192,8 +220,7 @@ impl<'a> Round<'a> {
             }
         };
         let ticket = reader.and_then(|mut reader| reader.take_ticket());
-        self.admitted.push(Admitted { completion: Arc::clone(completion), stamp, ticket, footprint });
-        Ok(())
+        Ok((stamp, ticket, footprint))
     }
 
     fn footprints(&self) -> impl Iterator<Item = &Footprint> {
@@ -250,7 +277,7 @@ impl<'a> Round<'a> {
         if let Err(error) = bench.log.append(frame, shared.options.durability.is_synced()) {
             for admitted in admitted {
                 shared.give_back(admitted.ticket);
-                admitted.completion.complete(Err(error.clone()));
+                admitted.promise.keep(Err(error.clone()));
             }
             return;
         }
@@ -258,33 +285,28 @@ impl<'a> Round<'a> {
         let sequence = shared.tree.apply(result.into_iter(), progress);
         let completed = shared.publish(progress.version, sequence, admitted);
         shared.set_aside_if_large(bench);
-        for (completion, stamp) in completed {
-            completion.complete(Ok(Some(stamp)));
+        for (promise, stamp) in completed {
+            promise.keep(Ok(Some(stamp)));
         }
     }
 }
 
 impl Shared {
-    fn publish(
-        &self,
-        version: Version,
-        sequence: u64,
-        admitted: Vec<Admitted>,
-    ) -> Vec<(Arc<Completion>, Versionstamp)> {
+    fn publish(&self, version: Version, sequence: u64, admitted: Vec<Admitted>) -> Vec<(Promise, Versionstamp)> {
         let now = self.machine.millis();
         let mut garbage = Vec::new();
         let mut completed = Vec::with_capacity(admitted.len());
         let mut state = self.state.lock();
         state.version = version;
         state.sequence = sequence;
-        for Admitted { completion, stamp, ticket, footprint } in admitted {
+        for Admitted { promise, stamp, ticket, footprint } in admitted {
             garbage.extend(ticket.map(|ticket| state.log.release(ticket)));
             if state.log.is_watched(now) {
                 state.log.push(footprint);
             } else {
                 garbage.push(state.log.skip(version));
             }
-            completed.push((completion, stamp));
+            completed.push((promise, stamp));
         }
         drop(state);
         drop(garbage);

@@ -108,6 +108,9 @@ impl Directory {
 
 /// Creates the directory, if need be, so that a loss of power leaves it there.
 fn create(path: &Path) -> Result<()> {
+    if path.is_file() {
+        return Err(Error::Io(format!("{} is a file; a database is a directory", path.display())));
+    }
     let missing: Vec<&Path> = path.ancestors().take_while(|path| !path.exists()).collect();
     fs::create_dir_all(path).map_err(|error| io("create", path, &error))?;
     // Without a lock file nothing was committed in it yet, and it may not be long there either.

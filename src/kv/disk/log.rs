@@ -6,12 +6,16 @@
 //! ```
 //!
 //! A segment is followed by the next when the tree sets aside what it holds; it is removed when that has been flushed.
-//! Reading tells a torn end, which a crash leaves and which is cut off, from damage, which is an error: behind a torn end
-//! there is no whole frame, no further segment and no seal. Invariants: a frame that could not be appended whole
+//! Reading tells the traces of a crash from damage, which is an error. Traces are a torn end, which is cut off (behind it there
+//! is no whole frame, and if there is a further segment, its header shows that nothing but the seal was lost), the header of a
+//! segment in which the log did not go on, and segments whose removal was undone in part. Invariants: a frame that could not be appended whole
 //! leaves nothing behind; after a failed sync, or a failed clean-up, nothing is appended any more.
 
+#[cfg(test)]
+mod tests;
+
 use std::fs::{self, File, OpenOptions};
-use std::io::{Seek, SeekFrom, Write};
+use std::io::{ErrorKind, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use xxhash_rust::xxh3::xxh3_64;
@@ -20,6 +24,7 @@ use super::super::{Error, Result, Version};
 use super::directory::{io, sync_directory};
 use super::frame::{self, Entry, Found, Step};
 use super::tree::Progress;
+use super::worker::given_up;
 
 const MAGIC: &[u8; 8] = b"fdynolog";
 /// The form of segments this version writes, and the only one it reads.
@@ -64,57 +69,49 @@ impl Log {
         applied: Progress,
         mut replay: impl FnMut(Round) -> Result<()>,
     ) -> Result<Recovered> {
-        let mut segments = segments(directory)?;
-        let Some(last) = segments.pop() else {
+        let Segments { mut superseded, live } = segments(directory)?;
+        let mut reading = Reading { applied, last: None, end: End::Open };
+        let mut current: Option<Segment> = None;
+        let count = live.len();
+        for (index, (number, path)) in live.into_iter().enumerate() {
+            let bytes = fs::read(&path).map_err(|error| io("read", &path, &error))?;
+            if let Some(before) = &current {
+                if index + 1 == count && reading.went_on_without(number, &path, &bytes)? {
+                    fs::remove_file(&path).map_err(|error| io("remove", &path, &error))?;
+                    break;
+                }
+                // A seal that is torn takes nothing with it: the next header says which round was the last.
+                before.refuse_damage()?;
+            }
+            let end = reading.segment(number, &path, &bytes, &mut replay)?;
+            superseded.extend(current.replace(Segment { number, path, bytes, end }).map(|before| before.path));
+        }
+        let Some(last) = current else {
             if applied.round > 0 {
                 return Err(damaged(directory, "the log is missing"));
             }
             let log = Self::create(directory, 1, Progress::default())?;
             return Ok(Recovered { log, earlier: Vec::new(), torn: 0 });
         };
-        let mut reading = Reading { applied, last: None, sealed: false };
-        for (number, path) in &segments {
-            let bytes = fs::read(path).map_err(|error| io("read", path, &error))?;
-            let end = reading.segment(*number, path, &bytes, &mut replay)?;
-            if end < bytes.len() {
-                return Err(damaged(path, &format!("damaged at byte {end}, and the log goes on behind it")));
-            }
+        if reading.end == End::Sealed {
+            return Err(damaged(&last.path, "the segment that follows it is missing"));
         }
-        let (number, path) = last;
-        let bytes = fs::read(&path).map_err(|error| io("read", &path, &error))?;
-        let end = reading.segment(number, &path, &bytes, &mut replay)?;
-        if reading.sealed {
-            return Err(damaged(&path, "the segment that follows it is missing"));
-        }
-        if frame::any_behind(number, &bytes, end) {
-            return Err(damaged(&path, &format!("damaged at byte {end}, with whole commits behind it")));
-        }
+        last.refuse_damage()?;
         if reading.last.is_some_and(|last| last.round < applied.round) {
-            return Err(damaged(&path, "commits that the tree holds are missing"));
+            return Err(damaged(&last.path, "commits that the tree holds are missing"));
         }
-        let torn = (bytes.len() - end) as u64;
-        let file = OpenOptions::new().write(true).open(&path).map_err(|error| io("open", &path, &error))?;
-        let mut log =
+        let torn = (last.bytes.len() - last.end) as u64;
+        let was_closed = torn == 0 && reading.end == End::Closed;
+        let file = if was_closed { last.open()? } else { last.make_durable(directory)? };
+        let Segment { number, path, end, .. } = last;
+        let log =
             Self { directory: directory.to_owned(), path, file, segment: number, length: end as u64, broken: None };
-        if torn > 0 {
-            log.cut_to_length()?;
-            log.file.sync_all().map_err(|error| io("sync", &log.path, &error))?;
-        }
-        log.file.seek(SeekFrom::Start(log.length)).map_err(|error| io("seek in", &log.path, &error))?;
-        Ok(Recovered { log, earlier: segments.into_iter().map(|(_, path)| path).collect(), torn })
+        Ok(Recovered { log, earlier: superseded, torn })
     }
 
     fn create(directory: &Path, segment: u64, before: Progress) -> Result<Self> {
         let path = segment_path(directory, segment);
-        let draft = path.with_extension("new");
-        let write = || {
-            let mut file = OpenOptions::new().write(true).create(true).truncate(true).open(&draft)?;
-            file.write_all(&header(segment, before))?;
-            file.sync_all()?;
-            fs::rename(&draft, &path)?;
-            Ok(file)
-        };
-        let file = write().map_err(|error| io("create", &path, &error))?;
+        let file = write_whole(&path, &header(segment, before)).map_err(|error| io("create", &path, &error))?;
         sync_directory(directory)?;
         Ok(Self { directory: directory.to_owned(), path, file, segment, length: HEADER as u64, broken: None })
     }
@@ -134,7 +131,7 @@ impl Log {
                 self.file.seek(SeekFrom::Start(self.length)).map_err(|error| io("seek in", &self.path, &error))
             });
             if let Err(cleaning) = cleaned {
-                return Err(self.give_up(&format!("{error}, and {cleaning}")));
+                return Err(self.give_up(&format!("{}, and {}", error.reason(), cleaning.reason())));
             }
             return Err(error);
         }
@@ -156,13 +153,14 @@ impl Log {
             Ok(()) => Ok(()),
             Err(error) => {
                 let error = io("sync", &self.path, &error);
-                Err(self.give_up(&error.to_string()))
+                Err(self.give_up(&error.reason()))
             }
         }
     }
 
-    fn give_up(&mut self, reason: &str) -> Error {
-        let error = Error::Io(format!("{reason}; the database takes no more writes until it is opened again"));
+    /// Takes nothing any more, and says why.
+    pub(super) fn give_up(&mut self, reason: &str) -> Error {
+        let error = given_up(reason);
         self.broken = Some(error.clone());
         error
     }
@@ -173,23 +171,71 @@ impl Log {
     /// `Io`; the log then goes on in the old segment.
     pub(super) fn rotate(&mut self, progress: Progress) -> Result<PathBuf> {
         self.sync()?;
+        // Whatever fails from here on, the next segment may stay beside a log that goes on here: it is known by that when it is read.
         let next = Self::create(&self.directory, self.segment + 1, progress)?;
-        if let Err(error) = self.append(frame::Writer::seal(progress.round), true) {
-            // The log goes on here, so the next segment must not stand beside it when it is read again. If nothing is appended
-            // any more, it does no harm, and the seal may be there.
-            if self.broken.is_none() {
-                fs::remove_file(&next.path)
-                    .map_err(|error| self.give_up(&io("remove", &next.path, &error).to_string()))?;
-            }
-            return Err(error);
-        }
+        self.append(frame::Writer::seal(progress.round), true)?;
         Ok(std::mem::replace(self, next).path)
     }
 
-    /// Marks the end of the database's use.
+    /// Marks the end of the database's use, which says that all before it is durable.
     pub(super) fn close(&mut self, round: u64) -> Result<()> {
+        self.sync()?;
         self.append(frame::Writer::close(round), true)
     }
+}
+
+/// A segment as it was read.
+struct Segment {
+    number: u64,
+    path: PathBuf,
+    bytes: Vec<u8>,
+    /// Where its whole frames end.
+    end: usize,
+}
+
+impl Segment {
+    fn refuse_damage(&self) -> Result<()> {
+        if frame::any_behind(self.number, &self.bytes, self.end) {
+            return Err(damaged(&self.path, &format!("damaged at byte {}, with whole commits behind it", self.end)));
+        }
+        Ok(())
+    }
+
+    /// Opens it for appending behind its whole frames.
+    fn open(&self) -> Result<File> {
+        let mut file =
+            OpenOptions::new().write(true).open(&self.path).map_err(|error| io("open", &self.path, &error))?;
+        file.seek(SeekFrom::Start(self.end as u64)).map_err(|error| io("seek in", &self.path, &error))?;
+        Ok(file)
+    }
+
+    /// Makes the whole frames all that is there, and durable: what was read once must be there for ever. They are written
+    /// anew, because a system that failed to write them may have dropped them, and would sync the file without a word.
+    fn make_durable(&self, directory: &Path) -> Result<File> {
+        let frames = self.bytes.get(..self.end).unwrap_or_default();
+        let file = match write_whole(&self.path, frames) {
+            // A full disk must not keep anybody from reading, or from making room.
+            Err(error) if matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded) => {
+                let file = self.open()?;
+                file.set_len(self.end as u64).map_err(|error| io("shorten", &self.path, &error))?;
+                file.sync_all().map_err(|error| io("sync", &self.path, &error))?;
+                file
+            }
+            written => written.map_err(|error| io("write", &self.path, &error))?,
+        };
+        sync_directory(directory)?;
+        Ok(file)
+    }
+}
+
+/// How far a segment says that the log came to an end with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    Open,
+    /// The log goes on in the next segment.
+    Sealed,
+    /// The database was closed in good order.
+    Closed,
 }
 
 /// Goes through segments in order and checks that nothing is missing between them.
@@ -197,10 +243,19 @@ struct Reading {
     applied: Progress,
     /// The last round seen.
     last: Option<Progress>,
-    sealed: bool,
+    end: End,
 }
 
 impl Reading {
+    /// Whether a segment was begun, and the log went on in the one before it: something failed between the two.
+    fn went_on_without(&self, number: u64, path: &Path, bytes: &[u8]) -> Result<bool> {
+        if self.end == End::Sealed || bytes.len() != HEADER {
+            return Ok(false);
+        }
+        let before = read_header(path, number, bytes)?;
+        Ok(self.last.is_some_and(|last| before.round < last.round))
+    }
+
     /// Replays a segment; where its whole frames end.
     fn segment(
         &mut self,
@@ -215,10 +270,11 @@ impl Reading {
             return Err(damaged(path, "commits before it are missing"));
         }
         self.last = Some(before);
-        self.sealed = false;
+        self.end = End::Open;
         let mut offset = HEADER;
         while let Found::Entry(entry, next) = frame::read(number, bytes, offset) {
             let last = self.last.unwrap_or(before);
+            self.end = End::Open;
             match entry {
                 Entry::Round { round, version, steps } => {
                     if round != last.round + 1 || version <= last.version {
@@ -233,8 +289,8 @@ impl Reading {
                 Entry::Seal { round } | Entry::Close { round } if round != last.round => {
                     return Err(damaged(path, &format!("commits before byte {offset} are missing")));
                 }
-                Entry::Seal { .. } => self.sealed = true,
-                Entry::Close { .. } => {}
+                Entry::Seal { .. } => self.end = End::Sealed,
+                Entry::Close { .. } => self.end = End::Closed,
             }
             offset = next;
         }
@@ -246,25 +302,48 @@ fn segment_path(directory: &Path, segment: u64) -> PathBuf {
     directory.join(format!("{segment:020}.log"))
 }
 
-/// Numbers and paths of the segments, in order. Drafts of segments that never came to be are removed.
-fn segments(directory: &Path) -> Result<Vec<(u64, PathBuf)>> {
+/// The segments that are there.
+struct Segments {
+    /// Behind these one is missing, so they were being removed, which a loss of power may have undone in part.
+    superseded: Vec<PathBuf>,
+    /// Numbers and paths of the others, in order.
+    live: Vec<(u64, PathBuf)>,
+}
+
+/// Looks for segments. Drafts of such that never came to be are removed.
+fn segments(directory: &Path) -> Result<Segments> {
     let mut segments = Vec::new();
     for entry in fs::read_dir(directory).map_err(|error| io("read", directory, &error))? {
         let path = entry.map_err(|error| io("read", directory, &error))?.path();
         match path.extension().and_then(|extension| extension.to_str()) {
             Some("new") => fs::remove_file(&path).map_err(|error| io("remove", &path, &error))?,
             Some("log") => {
-                let number = path.file_stem().and_then(|stem| stem.to_str()).and_then(|stem| stem.parse().ok());
+                let number: Option<u64> = path.file_stem().and_then(|stem| stem.to_str()?.parse().ok());
                 segments.push((number.ok_or_else(|| damaged(&path, "not a segment of the log"))?, path));
             }
             _ => {}
         }
     }
     segments.sort_unstable();
-    match segments.iter().zip(segments.iter().skip(1)).find(|((number, _), (next, _))| number + 1 != *next) {
-        Some((_, (_, path))) => Err(damaged(path, "the segment before it is missing")),
-        None => Ok(segments),
-    }
+    let gap = segments.windows(2).rposition(|pair| matches!(pair, [(number, _), (next, _)] if number + 1 != *next));
+    let live = segments.split_off(gap.map_or(0, |index| index + 1));
+    Ok(Segments { superseded: segments.into_iter().map(|(_, path)| path).collect(), live })
+}
+
+/// Writes a file so that it is there whole or not at all, once its directory is synced too.
+fn write_whole(path: &Path, bytes: &[u8]) -> std::io::Result<File> {
+    let draft = path.with_extension("new");
+    let write = || {
+        let mut file = OpenOptions::new().write(true).create(true).truncate(true).open(&draft)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        fs::rename(&draft, path)?;
+        Ok(file)
+    };
+    write().inspect_err(|_| {
+        // Only for its space: it is overwritten, or removed when the log is opened.
+        drop(fs::remove_file(&draft));
+    })
 }
 
 fn header(segment: u64, before: Progress) -> Vec<u8> {

@@ -3,7 +3,7 @@
 //! A log-structured merge tree holds the pairs (`tree`), a write-ahead log what the tree may lose (`log`, `frame`), a
 //! committer orders and logs commits (`committer`), a thread flushes (`worker`), and one process at a time has the
 //! directory (`directory`). An acknowledged commit survives the end of the process; with [`Durability::Fsync`]
-//! it is synced first, which is meant to survive that of the machine: `tests/faults.rs` shows where it does not yet.
+//! it is synced first, and survives that of the machine as well (`tests/faults.rs`).
 //!
 //! Invariants: nothing is published before the log has it; versions rise over restarts, whatever the clock does; a
 //! damaged file is an error and never a silent loss. A forked child cannot use what its parent has open: its calls are
@@ -20,17 +20,18 @@ mod tree;
 mod worker;
 
 use std::collections::{BTreeMap, VecDeque};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
-use self::committer::{Bench, Completion, Request, Waiting};
+use self::committer::{Bench, Promise, Request, Waiting};
 pub(super) use self::directory::let_go_after_fork;
-use self::directory::{Directory, io};
+use self::directory::{Directory, io, sync_directory};
 use self::tree::Tree;
 use self::worker::Desk;
 use super::conflicts::{Footprint, Log as Commits, Ticket};
-use super::embedded::{self, Engine, MachineTime};
+use super::embedded::{self, Engine, MachineTime, Pending};
 use super::merge::Pair;
 use super::{Bytes, Error, Result, Version, Versionstamp};
 use crate::clock::Clock;
@@ -140,6 +141,8 @@ impl Disk {
     /// written; `Io`.
     pub(super) fn open(path: &Path, options: DiskOptions, clock: Clock) -> Result<Self> {
         let directory = Directory::acquire(path)?;
+        // What is named here may have been so for a moment only; soon it is what the log is shortened by.
+        sync_directory(&directory.tree())?;
         manifest::check(&directory.tree())?;
         let tree = Tree::open(&directory.tree(), options.cache_bytes)?;
         let applied = tree.progress()?;
@@ -283,7 +286,12 @@ impl Shared {
     }
 
     fn bench(&self) -> MutexGuard<'_, Bench> {
-        self.bench.lock().unwrap_or_else(PoisonError::into_inner)
+        self.bench.lock().unwrap_or_else(|poisoned| {
+            // A round broke off: what the log has and what the tree has may differ now.
+            let mut bench = poisoned.into_inner();
+            bench.log.give_up("a commit broke off in the middle because of a defect");
+            bench
+        })
     }
 
     /// The state of a database that is open, in the process that opened it.
@@ -329,6 +337,16 @@ impl Shared {
         }
     }
 
+    /// Queues a commit for the next round.
+    fn queue_up(&self, pending: Pending<Self>) -> Result<Waiting> {
+        let mut queue = self.queue();
+        // Under the lock that closing takes as well, or the thread that commits might have looked for the last time.
+        self.check_open()?;
+        let (promise, waiting) = Promise::new();
+        queue.push_back(Request { pending, promise });
+        Ok(waiting)
+    }
+
     /// Sets aside what was applied, if it is much, and goes on in a new segment of the log. If there is no new segment to be
     /// had, it stays as it is, and is tried again after the next round.
     fn set_aside_if_large(&self, bench: &mut Bench) {
@@ -361,7 +379,9 @@ impl Shared {
                 }
                 std::thread::yield_now();
             }
-            company = self.make_next_round(&mut self.bench()).max(1);
+            // Those in a round that panics are told by their promises, and those behind them by the log.
+            let round = catch_unwind(AssertUnwindSafe(|| self.make_next_round(&mut self.bench())));
+            company = round.unwrap_or(0).max(1);
         }
     }
 }
@@ -406,15 +426,13 @@ impl Transaction {
     pub(super) async fn commit(&self) -> Result<Option<Versionstamp>> {
         let Some(pending) = self.end()? else { return Ok(None) };
         let shared = self.engine();
-        shared.check_open()?;
-        let completion = Arc::new(Completion::default());
-        shared.queue().push_back(Request { pending, completion: Arc::clone(&completion) });
+        let waiting = shared.queue_up(pending)?;
         if shared.options.durability.is_synced() {
             shared.queued.notify_one();
         } else {
             // Nothing here waits for a device, so the caller's own thread does it.
             shared.make_rounds();
         }
-        Waiting(completion).await
+        waiting.await
     }
 }

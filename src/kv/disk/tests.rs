@@ -200,7 +200,7 @@ fn a_torn_end_is_cut_off_wherever_it_tore() {
     for length in before..whole.len() as u64 {
         fs::write(&segment, &whole[..length as usize]).unwrap();
         let recovered = open(copy.path()).unwrap();
-        assert_eq!(recovered.torn_bytes(), length - before);
+        assert_eq!(recovered.torn_bytes(), Some(length - before));
         assert_eq!(content(&recovered).unwrap(), expected(4), "cut at {length}");
         put(&recovered, "key0004", "value 4").unwrap();
         drop(recovered);
@@ -322,4 +322,44 @@ fn a_snapshot_stays_as_it_was_while_the_tree_is_flushed_and_merged() {
         assert_eq!(wait(snapshot.range(&read)).unwrap(), before, "round {round}");
     }
     assert_eq!(wait(snapshot.get(b"key0003", Isolation::Snapshot)).unwrap().as_deref(), Some(b"value 3".as_slice()));
+}
+
+#[test]
+fn a_commit_that_breaks_off_tells_those_who_wait_and_ends_all_writing() {
+    for durability in [Durability::Buffered, Durability::Fsync] {
+        let directory = tempfile::tempdir().unwrap();
+        let options = DiskOptions { durability, ..DiskOptions::default() };
+        let disk = Disk::open(directory.path(), options, Clock::deterministic(NOON, 7)).unwrap();
+        let commit = || {
+            let transaction = disk.begin();
+            transaction.set(b"key", b"value".as_slice().into()).unwrap();
+            wait(transaction.commit())
+        };
+        commit().unwrap();
+        let (promise, waiting) = Promise::new();
+        let shared = Arc::clone(&disk.0.shared);
+        let broke_off = std::thread::spawn(move || {
+            let _bench = shared.bench();
+            let _promise = promise;
+            panic!("a defect, as this test wants it");
+        });
+        assert!(broke_off.join().is_err());
+        for outcome in [wait(waiting), commit(), commit()] {
+            assert!(matches!(outcome, Err(Error::Io(text)) if text.contains("takes no more writes")));
+        }
+        let read = disk.begin().get(b"key", Isolation::Snapshot).unwrap();
+        assert_eq!(read.as_deref(), Some(b"value".as_slice()));
+        disk.close();
+        assert_eq!(outcome(directory.path()).unwrap(), [("key".to_owned(), "value".to_owned())]);
+    }
+}
+
+#[test]
+fn without_the_thread_that_flushes_commits_are_refused_and_not_kept_waiting() {
+    let directory = tempfile::tempdir().unwrap();
+    let database = Disk::open(directory.path(), DiskOptions::default(), Clock::deterministic(NOON, 7)).unwrap();
+    database.0.shared.desk.give_up("a defect, as this test wants it");
+    let transaction = database.begin();
+    transaction.set(b"key", b"value".as_slice().into()).unwrap();
+    assert!(matches!(wait(transaction.commit()), Err(Error::Io(text)) if text.contains("takes no more writes")));
 }

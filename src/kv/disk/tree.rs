@@ -5,6 +5,7 @@
 //! exactly which rounds it holds. Reads are made at a sequence number; those still wanted bound what
 //! flushes and compactions may forget. It must not know of transactions.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -188,9 +189,10 @@ impl Tree {
 
     /// Writes everything set aside to tables, durably. What no read from `oldest_read` on needs may be forgotten.
     pub(super) fn flush(&self, oldest_read: u64) -> Result<()> {
-        let lock = self.tree.get_flush_lock();
-        self.tree.flush(&lock, oldest_read).map_err(|error| self.told(&error))?;
-        Ok(())
+        self.write_tables(|| {
+            let lock = self.tree.get_flush_lock();
+            self.tree.flush(&lock, oldest_read).map(drop)
+        })
     }
 
     /// Merges tables where that is worth it; whether there may be more to do.
@@ -198,12 +200,44 @@ impl Tree {
         let strategy = Arc::new(Leveled::default());
         for _ in 0..COMPACTIONS {
             let before = self.tree.current_version().id();
-            self.tree.compact(strategy.clone(), oldest_read).map_err(|error| self.told(&error))?;
+            self.write_tables(|| self.tree.compact(strategy.clone(), oldest_read).map(drop))?;
             if self.tree.current_version().id() == before {
                 return Ok(false);
             }
         }
         Ok(true)
+    }
+
+    /// Does what writes tables; if it fails, those it leaves are removed, or each further attempt would take more space.
+    fn write_tables(&self, write: impl FnOnce() -> lsm_tree::Result<()>) -> Result<()> {
+        let first = self.tree.next_table_id();
+        write().map_err(|error| {
+            if !self.is_astray() {
+                self.remove_unnamed_tables(first);
+            }
+            self.told(&error)
+        })
+    }
+
+    /// Whether the files name another version than the one in memory. An attempt that failed after it had renamed `current` leaves
+    /// it so, and the next would overwrite, under the same number, the version that the files name.
+    pub(super) fn is_astray(&self) -> bool {
+        let named = std::fs::read(self.path.join("current")).ok().and_then(|bytes| bytes.first_chunk().copied());
+        named.map(u64::from_le_bytes) != Some(self.tree.current_version().id())
+    }
+
+    /// Removes tables from the id `first` on that the tree does not know. Only the thread that writes tables may ask for it.
+    fn remove_unnamed_tables(&self, first: u64) {
+        let version = self.tree.current_version();
+        let named: BTreeSet<u64> = version.iter_tables().map(|table| table.id()).collect();
+        let Ok(entries) = std::fs::read_dir(self.path.join("tables")) else { return };
+        for entry in entries.flatten() {
+            let id = entry.file_name().to_str().and_then(|name| name.parse().ok());
+            if id.is_some_and(|id| id >= first && !named.contains(&id)) {
+                // Only for their space: what cannot be removed now is removed when the tree is opened.
+                drop(std::fs::remove_file(entry.path()));
+            }
+        }
     }
 
     /// Forgets earlier states of the tree that no read from `oldest_read` on needs.

@@ -1,13 +1,16 @@
 //! The background thread: flushes what was set aside, removes the log it makes superfluous, merges tables.
 //!
 //! Nothing waits for it but commits that run far ahead of it. If it fails (no space, say), it tries again while the
-//! database goes on; commits are refused, with its reason, only when too much waits for a flush. In the
-//! end it is told to stop and joined. It must not know of transactions.
+//! database goes on; commits are refused, with its reason, only when too much waits for a flush. If it cannot go on at all,
+//! because the tree's files are ahead of what is in memory or because it panicked, the database takes no more writes until it is
+//! opened again. In the end it is told to stop and joined. It must not know of transactions.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
+use super::super::error::panic_text;
 use super::super::{Error, Result};
 use super::Shared;
 use super::directory::{io, sync_directory};
@@ -25,6 +28,8 @@ pub(super) struct Desk {
     orders: Mutex<Orders>,
     /// Something was ordered, done, or failed.
     news: Condvar,
+    /// Why the worker has given up.
+    end: OnceLock<Error>,
 }
 
 #[derive(Debug, Default)]
@@ -61,6 +66,17 @@ impl Desk {
         self.news.notify_all();
     }
 
+    /// Why nothing will be flushed any more.
+    pub(super) fn check(&self) -> Result<()> {
+        self.end.get().map_or(Ok(()), |end| Err(end.clone()))
+    }
+
+    pub(super) fn give_up(&self, reason: &str) {
+        let _orders = self.orders();
+        drop(self.end.set(given_up(reason)));
+        self.news.notify_all();
+    }
+
     /// Something was done. Told under the lock under which others look and go to sleep, so nobody misses it.
     fn tell(&self) {
         let _orders = self.orders();
@@ -74,11 +90,13 @@ impl Shared {
     /// # Errors
     /// Whatever keeps the worker from doing so.
     pub(super) fn wait_for_room(&self) -> Result<()> {
+        self.desk.check()?;
         if self.has_room() {
             return Ok(());
         }
         let mut orders = self.desk.orders();
         while !self.has_room() {
+            self.desk.check()?;
             if let Some(trouble) = &orders.trouble {
                 return Err(trouble.clone());
             }
@@ -96,6 +114,13 @@ impl Shared {
 
     /// The worker's life.
     pub(super) fn work(self: Arc<Self>) {
+        // What it leaves behind, if it panics, nobody writes to any more.
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| self.flush_until_stopped())) {
+            self.desk.give_up(&format!("the thread that flushes panicked: {}", panic_text(&*panic)));
+        }
+    }
+
+    fn flush_until_stopped(&self) {
         loop {
             let mut orders = self.desk.orders();
             while !orders.work && !orders.stop {
@@ -113,6 +138,10 @@ impl Shared {
                 Ok(more) => {
                     orders.trouble = None;
                     orders.work |= more;
+                }
+                Err(error) if self.tree.is_astray() => {
+                    drop(orders);
+                    return self.desk.give_up(&error.reason());
                 }
                 Err(error) => {
                     orders.trouble = Some(error);
@@ -145,4 +174,9 @@ impl Shared {
         self.tree.forget(self.oldest_read())?;
         Ok(more)
     }
+}
+
+/// The error of a database that must be opened again before it takes writes.
+pub(super) fn given_up(reason: &str) -> Error {
+    Error::Io(format!("{reason}; the database takes no more writes until it is opened again"))
 }

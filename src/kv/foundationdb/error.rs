@@ -100,7 +100,7 @@ fn of_any(error: FdbError) -> Error {
         2004 => Error::KeyOutsideLegalRange,
         2005 => Error::InvertedRange,
         2101 => Error::TransactionTooLarge,
-        // Only stamped keys and values get so far: the client counts four bytes more, for the stamp's place.
+        // The limits were checked before, so a client has others than its documentation says.
         2102 => Error::KeyTooLarge(limits::KEY + 1),
         2103 => Error::ValueTooLarge(limits::VALUE + 1),
         // A lock is put on a database by hand, and for long.

@@ -16,7 +16,7 @@ mod stamped;
 mod transaction;
 
 use std::mem::ManuallyDrop;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -128,6 +128,10 @@ impl Cluster {
             .map_err(super::Error::from)
             .and_then(|()| self.0.database.create_trx().map_err(|error| error::of_read(error, self)));
         Transaction::new(self.clone(), begun)
+    }
+
+    pub(super) fn file(&self) -> &Path {
+        &self.0.file
     }
 
     pub(super) fn clock(&self) -> &Clock {

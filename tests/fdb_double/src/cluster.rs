@@ -2,7 +2,8 @@
 //!
 //! Versions rise by about a million a second, as a cluster's do: the database's clock is frozen, and set before each
 //! commit so that the version it gives is the age of the cluster in microseconds. Opening a cluster again reads its
-//! settings anew, and writes what was counted so far to a file beside the cluster file, named `.counters`.
+//! settings anew, and writes what was counted so far to a file beside the cluster file, named `.counters`: faults by their
+//! names, the most commits that were in flight at once, and the handles that are out.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
@@ -17,7 +18,8 @@ use fdyno::clock::{Clock, Timestamp};
 use fdyno::kv::{Database, Error, Transaction, Versionstamp};
 
 use crate::codes::{self, Code};
-use crate::settings::{self, CommitFault, Settings};
+use crate::network::{self, Job};
+use crate::settings::{self, Fault, Settings};
 
 static CLUSTERS: LazyLock<Mutex<HashMap<PathBuf, Arc<Cluster>>>> = LazyLock::new(Mutex::default);
 
@@ -26,6 +28,9 @@ const FIRST_MICROSECONDS: u128 = 1_000_000_000;
 
 /// How often a commit that is held back lands while something else is done.
 const LANDS: f64 = 0.3;
+
+/// How long commits that are to be gathered wait for more of them.
+const GATHERS_FOR: Duration = Duration::from_secs(10);
 
 pub(crate) struct Cluster {
     pub(crate) database: Database,
@@ -39,13 +44,15 @@ struct State {
     settings: Settings,
     random: fastrand::Rng,
     held: Vec<Transaction>,
-    counters: BTreeMap<&'static str, u64>,
+    counters: BTreeMap<String, u64>,
     in_flight: u64,
+    /// Commits that wait for more of them, and what each still takes.
+    gathering: Vec<(Duration, Job)>,
 }
 
 impl State {
-    fn count(&mut self, name: &'static str) {
-        *self.counters.entry(name).or_default() += 1;
+    fn counter(&mut self, name: &str) -> &mut u64 {
+        self.counters.entry(name.to_owned()).or_default()
     }
 }
 
@@ -121,12 +128,12 @@ impl Cluster {
         (!state.settings.is_unreachable()).then(|| state.settings.latency().mul_f64(jitter))
     }
 
-    pub(crate) fn commit_fault(&self) -> Option<CommitFault> {
+    pub(crate) fn commit_fault(&self) -> Option<Fault> {
         let mut state = self.state();
         let State { settings, random, .. } = &mut *state;
         let fault = settings.commit_fault(random);
-        if let Some((name, ..)) = fault {
-            state.count(name);
+        if let Some(fault) = &fault {
+            *state.counter(&fault.name) += 1;
         }
         fault
     }
@@ -136,9 +143,9 @@ impl Cluster {
         self.maybe_land();
         let mut state = self.state();
         let State { settings, random, .. } = &mut *state;
-        let Some((name, code)) = settings.read_fault(random) else { return Ok(()) };
-        state.count(name);
-        Err(code)
+        let Some(fault) = settings.read_fault(random) else { return Ok(()) };
+        *state.counter(&fault.name) += 1;
+        Err(fault.code)
     }
 
     pub(crate) fn maybe_land(&self) {
@@ -155,7 +162,7 @@ impl Cluster {
 
     fn land(&self, transaction: &Transaction) {
         let outcome = self.commit(transaction);
-        self.state().count(if outcome.is_ok() { "landed" } else { "refused" });
+        *self.state().counter(if outcome.is_ok() { "landed" } else { "refused" }) += 1;
     }
 
     pub(crate) fn hold(&self, transaction: Transaction) {
@@ -171,12 +178,39 @@ impl Cluster {
         at_once(transaction.commit())
     }
 
-    pub(crate) fn commit_begins(&self) {
+    /// Has a commit end by `finish` on the network thread after `delay`, or later, if more are to be under way by then.
+    pub(crate) fn begin_commit(self: &Arc<Self>, delay: Duration, finish: impl FnOnce() + Send + 'static) {
         let mut state = self.state();
         state.in_flight += 1;
         let in_flight = state.in_flight;
-        let most = state.counters.entry("most_in_flight").or_default();
+        let most = state.counter("most_in_flight");
         *most = in_flight.max(*most);
+        state.gathering.push((delay, Box::new(finish)));
+        if state.gathering.len() >= state.settings.gather() {
+            drop(state);
+            self.let_go();
+        } else if state.gathering.len() == 1 {
+            let cluster = Arc::clone(self);
+            network::after(GATHERS_FOR, move || cluster.let_go());
+        }
+    }
+
+    fn let_go(&self) {
+        let gathered = std::mem::take(&mut self.state().gathering);
+        for (delay, finish) in gathered {
+            network::after(delay, finish);
+        }
+    }
+
+    /// A handle of this kind was given out.
+    pub(crate) fn give_out(&self, kind: &str) {
+        *self.state().counter(kind) += 1;
+    }
+
+    pub(crate) fn take_back(&self, kind: &str) {
+        let mut state = self.state();
+        let out = state.counter(kind);
+        *out = out.saturating_sub(1);
     }
 
     pub(crate) fn commit_ends(&self) {

@@ -24,6 +24,9 @@ const API_VERSION: c_int = sys::FDB_API_VERSION.cast_signed();
 
 static CHOSEN: AtomicBool = AtomicBool::new(false);
 
+/// What handles of databases are counted by.
+const KIND: &str = "databases";
+
 /// What an `FDBDatabase` points to.
 struct Database {
     cluster: Arc<Cluster>,
@@ -223,6 +226,7 @@ pub unsafe extern "C" fn fdb_create_database(
     };
     match Cluster::open(&path) {
         Ok(cluster) => {
+            cluster.give_out(KIND);
             let database = Box::new(Database { cluster, timeout: AtomicI32::new(0) });
             unsafe { *out_database = Box::into_raw(database).cast() };
             codes::SUCCESS
@@ -233,7 +237,8 @@ pub unsafe extern "C" fn fdb_create_database(
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fdb_database_destroy(d: *mut FDBDatabase) {
-    drop(unsafe { Box::from_raw(d.cast::<Database>()) });
+    let database = unsafe { Box::from_raw(d.cast::<Database>()) };
+    database.cluster.take_back(KIND);
 }
 
 #[unsafe(no_mangle)]
@@ -262,7 +267,7 @@ pub unsafe extern "C" fn fdb_database_create_transaction(
 ) -> fdb_error_t {
     let database = unsafe { &*d.cast::<Database>() };
     let timeout = timeout(database.timeout.load(Ordering::Relaxed));
-    let transaction = Arc::new(Transaction::new(Arc::clone(&database.cluster), timeout));
-    unsafe { *out_transaction = Arc::into_raw(transaction).cast_mut().cast() };
+    let transaction = Transaction::new(Arc::clone(&database.cluster), timeout);
+    unsafe { *out_transaction = transaction.into_handle() };
     codes::SUCCESS
 }

@@ -3,7 +3,6 @@
 use std::ffi::c_int;
 use std::mem::ManuallyDrop;
 use std::sync::Arc;
-use std::time::Duration;
 
 use fdyno::kv::Isolation;
 use foundationdb_sys::{
@@ -13,7 +12,6 @@ use foundationdb_sys::{
 
 use crate::codes::{self, Code};
 use crate::exports::{bytes, milliseconds, timeout};
-use crate::future::Future;
 use crate::own_writes::after;
 use crate::transaction::{Transaction, Wanted, atomic};
 
@@ -35,15 +33,9 @@ fn code(outcome: Result<(), Code>) -> fdb_error_t {
     outcome.err().unwrap_or(codes::SUCCESS)
 }
 
-fn failed(code: Code) -> *mut FDBFuture {
-    let future = Future::new();
-    future.resolve_after(Duration::ZERO, Err(code));
-    future.into_handle()
-}
-
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fdb_transaction_destroy(tr: *mut FDBTransaction) {
-    drop(unsafe { Arc::from_raw(tr.cast::<Transaction>()) });
+    unsafe { Transaction::take(tr) };
 }
 
 #[unsafe(no_mangle)]
@@ -117,11 +109,11 @@ pub unsafe extern "C" fn fdb_transaction_get_range(
 ) -> *mut FDBFuture {
     // The first key that is not less: the only selector there is here.
     if [begin_or_equal, end_or_equal] != [0, 0] || [begin_offset, end_offset] != [1, 1] || target_bytes < 0 {
-        return failed(codes::INVALID_OPERATION);
+        return unsafe { of(tr) }.failed(codes::INVALID_OPERATION).into_handle();
     }
     let page = match page_bytes(mode, iteration, limit) {
         Ok(page) => page,
-        Err(code) => return failed(code),
+        Err(code) => return unsafe { of(tr) }.failed(code).into_handle(),
     };
     let target = usize::try_from(target_bytes).ok().filter(|bytes| *bytes > 0);
     let wanted = Wanted {

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use foundationdb_sys::{FDBFuture, FDBKeyValue};
 
+use crate::cluster::Cluster;
 use crate::codes::{self, Code};
 use crate::network;
 
@@ -83,20 +84,26 @@ struct State {
     callback: Option<(Callback, usize)>,
 }
 
-#[derive(Default)]
-pub(crate) struct Future(Mutex<State>);
+pub(crate) struct Future {
+    cluster: Arc<Cluster>,
+    state: Mutex<State>,
+}
+
+/// What its handles are counted by.
+const KIND: &str = "futures";
 
 impl Future {
-    pub(crate) fn new() -> Arc<Self> {
-        Arc::default()
+    pub(crate) fn new(cluster: &Arc<Cluster>) -> Arc<Self> {
+        Arc::new(Self { cluster: Arc::clone(cluster), state: Mutex::default() })
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What the API calls it; given back by `take`.
     pub(crate) fn into_handle(self: Arc<Self>) -> *mut FDBFuture {
+        self.cluster.give_out(KIND);
         Arc::into_raw(self).cast_mut().cast()
     }
 
@@ -166,6 +173,7 @@ impl Future {
 
     /// Ends its use: whoever waits is told, results are overwritten and freed.
     pub(crate) fn destroy(self: Arc<Self>) {
+        self.cluster.take_back(KIND);
         let outcome = self.state().outcome.replace(Err(codes::OPERATION_CANCELLED));
         drop(outcome);
         let waiting = self.state().callback.take();

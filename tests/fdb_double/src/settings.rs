@@ -1,12 +1,13 @@
 //! How a cluster behaves: from lines in its cluster file that are comments to everybody else.
 //!
-//! `# double: seed=3 latency_ms=1 1021did=0.05 unreachable=1` — names and numbers. Commit faults are named by their code
-//! and what is done; those of reads begin with `read`.
+//! `# double: seed=3 latency_ms=1 1021did=0.05 unreachable=1` — names and numbers. A commit's fault is named by its code
+//! and what is done all the same (`did`, `not`, which may be left out, or `later`), a read's by `read` and its code;
+//! their numbers are probabilities.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::codes::{self, Code};
+use crate::codes::Code;
 
 /// What becomes of a commit that is answered with an error.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -17,40 +18,64 @@ pub(crate) enum Fate {
     Later,
 }
 
-/// A way to fail a commit: its name, its code and what is done.
-pub(crate) type CommitFault = (&'static str, Code, Fate);
-
-pub(crate) const COMMIT_FAULTS: &[CommitFault] = &[
-    ("1007", codes::TOO_OLD, Fate::Never),
-    ("1020", codes::NOT_COMMITTED, Fate::Never),
-    ("1037", codes::PROCESS_BEHIND, Fate::Never),
-    ("1021did", codes::COMMIT_UNKNOWN, Fate::Done),
-    ("1021not", codes::COMMIT_UNKNOWN, Fate::Never),
-    ("1031did", codes::TIMED_OUT, Fate::Done),
-    ("1031not", codes::TIMED_OUT, Fate::Never),
-    ("1031later", codes::TIMED_OUT, Fate::Later),
-    ("1039did", codes::CLUSTER_VERSION_CHANGED, Fate::Done),
-    ("1039not", codes::CLUSTER_VERSION_CHANGED, Fate::Never),
-    ("1039later", codes::CLUSTER_VERSION_CHANGED, Fate::Later),
-];
-
-pub(crate) const READ_FAULTS: &[(&str, Code)] =
-    &[("read1007", codes::TOO_OLD), ("read1037", codes::PROCESS_BEHIND), ("read1039", codes::CLUSTER_VERSION_CHANGED)];
+/// A way to fail: its name and its code, and for commits what is done.
+#[derive(Clone)]
+pub(crate) struct Fault {
+    pub(crate) name: String,
+    pub(crate) code: Code,
+    pub(crate) fate: Fate,
+    probability: f64,
+}
 
 const MARK: &str = "# double:";
 
 #[derive(Default)]
-pub(crate) struct Settings(BTreeMap<String, f64>);
+pub(crate) struct Settings {
+    numbers: BTreeMap<String, f64>,
+    commits: Vec<Fault>,
+    reads: Vec<Fault>,
+}
+
+/// The faults of which `names` are the settings' names without what says whose they are.
+fn faults<'a>(names: impl Iterator<Item = (&'a str, &'a str, f64)>) -> Vec<Fault> {
+    let fault = |(name, rest, probability): (&str, &str, f64)| {
+        let (code, fate) = rest.split_at(rest.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(rest.len()));
+        let fate = match fate {
+            "did" => Fate::Done,
+            "" | "not" => Fate::Never,
+            "later" => Fate::Later,
+            _ => return None,
+        };
+        Some(Fault { name: name.to_owned(), code: code.parse().ok()?, fate, probability })
+    };
+    names.filter_map(fault).collect()
+}
+
+fn draw(faults: &[Fault], random: &mut fastrand::Rng) -> Option<Fault> {
+    let mut drawn = random.f64();
+    let found = faults.iter().find(|fault| {
+        drawn -= fault.probability;
+        drawn < 0.0
+    });
+    found.cloned()
+}
 
 impl Settings {
     pub(crate) fn parse(text: &str) -> Self {
         let settings = text.lines().filter_map(|line| line.trim().strip_prefix(MARK)).flat_map(str::split_whitespace);
         let pairs = settings.filter_map(|setting| setting.split_once('='));
-        Self(pairs.filter_map(|(name, number)| Some((name.to_owned(), number.parse().ok()?))).collect())
+        let numbers: BTreeMap<String, f64> =
+            pairs.filter_map(|(name, number)| Some((name.to_owned(), number.parse().ok()?))).collect();
+        let named = || numbers.iter().map(|(name, number)| (name.as_str(), *number));
+        Self {
+            commits: faults(named().map(|(name, number)| (name, name, number))),
+            reads: faults(named().filter_map(|(name, number)| Some((name, name.strip_prefix("read")?, number)))),
+            numbers,
+        }
     }
 
     fn number(&self, name: &str) -> f64 {
-        self.0.get(name).copied().unwrap_or_default()
+        self.numbers.get(name).copied().unwrap_or_default()
     }
 
     pub(crate) fn seed(&self) -> u64 {
@@ -66,25 +91,22 @@ impl Settings {
         self.number("unreachable") > 0.0
     }
 
+    /// How many commits must be under way before any of them goes on.
+    pub(crate) fn gather(&self) -> usize {
+        self.number("gather") as usize
+    }
+
     /// Whether commits that were held back land now and then; without such faults they all land at once.
     pub(crate) fn holds_back(&self) -> bool {
-        COMMIT_FAULTS.iter().any(|(name, _, fate)| *fate == Fate::Later && self.number(name) > 0.0)
+        self.commits.iter().any(|fault| fault.fate == Fate::Later && fault.probability > 0.0)
     }
 
-    pub(crate) fn commit_fault(&self, random: &mut fastrand::Rng) -> Option<CommitFault> {
-        let mut drawn = random.f64();
-        COMMIT_FAULTS.iter().copied().find(|(name, ..)| {
-            drawn -= self.number(name);
-            drawn < 0.0
-        })
+    pub(crate) fn commit_fault(&self, random: &mut fastrand::Rng) -> Option<Fault> {
+        draw(&self.commits, random)
     }
 
-    pub(crate) fn read_fault(&self, random: &mut fastrand::Rng) -> Option<(&'static str, Code)> {
-        let mut drawn = random.f64();
-        READ_FAULTS.iter().copied().find(|(name, _)| {
-            drawn -= self.number(name);
-            drawn < 0.0
-        })
+    pub(crate) fn read_fault(&self, random: &mut fastrand::Rng) -> Option<Fault> {
+        draw(&self.reads, random)
     }
 }
 

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use fdyno::kv::{Isolation, RangeRead, Transaction as Stored, Versionstamp, limits};
+use foundationdb_sys::FDBTransaction;
 
 use crate::cluster::{Cluster, at_once};
 use crate::codes::{self, Code};
@@ -14,6 +15,9 @@ use crate::future::{Blob, Future, Pairs, Value};
 use crate::network;
 use crate::own_writes::{OwnWrites, after};
 use crate::settings::Fate;
+
+/// What its handles are counted by.
+const KIND: &str = "transactions";
 
 /// What the client counts of a pair besides its bytes.
 const PAIR_OVERHEAD: usize = 8;
@@ -69,6 +73,27 @@ impl Transaction {
         Self { cluster, state: Mutex::new(state) }
     }
 
+    /// What the API calls it; given back by `take`.
+    pub(crate) fn into_handle(self) -> *mut FDBTransaction {
+        self.cluster.give_out(KIND);
+        Arc::into_raw(Arc::new(self)).cast_mut().cast()
+    }
+
+    /// # Safety
+    /// `handle` comes from `into_handle` and was not taken; afterwards it is.
+    pub(crate) unsafe fn take(handle: *mut FDBTransaction) {
+        // SAFETY: as above.
+        let transaction = unsafe { Arc::from_raw(handle.cast::<Self>()) };
+        transaction.cluster.take_back(KIND);
+    }
+
+    /// A future that fails.
+    pub(crate) fn failed(&self, code: Code) -> Arc<Future> {
+        let future = Future::new(&self.cluster);
+        future.resolve_after(Duration::ZERO, Err(code));
+        future
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -99,7 +124,7 @@ impl Transaction {
     fn answer(&self, read: impl FnOnce(&Stored) -> Result<Value, Code>) -> Arc<Future> {
         let state = self.state();
         let outcome = Self::check(&state).and_then(|()| self.cluster.before_read()).and_then(|()| read(&state.stored));
-        let future = Future::new();
+        let future = Future::new(&self.cluster);
         if let Some((delay, in_time)) = Self::due(&state, self.cluster.latency()) {
             future.resolve_after(delay, if in_time { outcome } else { Err(codes::TIMED_OUT) });
         }
@@ -179,7 +204,7 @@ impl Transaction {
     }
 
     pub(crate) fn versionstamp(&self) -> Arc<Future> {
-        let future = Future::new();
+        let future = Future::new(&self.cluster);
         let mut state = self.state();
         match Self::check_phase(&state.phase) {
             Ok(()) => state.stamps.push(Arc::clone(&future)),
@@ -189,7 +214,7 @@ impl Transaction {
     }
 
     pub(crate) fn commit(&self) -> Arc<Future> {
-        let future = Future::new();
+        let future = Future::new(&self.cluster);
         let mut state = self.state();
         if let Err(code) = Self::check(&state) {
             future.resolve_after(Duration::ZERO, Err(code));
@@ -210,15 +235,14 @@ impl Transaction {
         drop(state);
         if let Some((delay, in_time)) = due {
             let (cluster, future) = (Arc::clone(&self.cluster), Arc::clone(&future));
-            cluster.commit_begins();
-            network::after(delay, move || finish(&cluster, stored, in_time, &future, &stamps));
+            self.cluster.begin_commit(delay, move || finish(&cluster, stored, in_time, &future, &stamps));
         }
         future
     }
 
     /// Waits if `code` asks for another try, and begins anew.
     pub(crate) fn on_error(self: &Arc<Self>, code: Code) -> Arc<Future> {
-        let future = Future::new();
+        let future = Future::new(&self.cluster);
         if !codes::is_retryable(code) {
             future.resolve_after(Duration::ZERO, Err(code));
             return future;
@@ -265,13 +289,13 @@ fn finish(cluster: &Cluster, stored: Stored, in_time: bool, future: &Arc<Future>
     let outcome = match cluster.commit_fault() {
         None if in_time => cluster.commit(&stored),
         None => cluster.commit(&stored).and(Err(codes::TIMED_OUT)),
-        Some((_, code, fate)) => {
-            match fate {
+        Some(fault) => {
+            match fault.fate {
                 Fate::Never => drop(stored),
                 Fate::Later => cluster.hold(stored),
                 Fate::Done => drop(cluster.commit(&stored)),
             }
-            Err(code)
+            Err(fault.code)
         }
     };
     cluster.commit_ends();

@@ -1,0 +1,63 @@
+//! The double of FoundationDB's client library, built once by whoever runs tests on it; and cluster files for it.
+//!
+//! Knows nothing of the crate, so that tests and benches beside it use this file too. What a cluster does is said in its
+//! file's comment (`tests/fdb_double/src/settings.rs`).
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+/// The library's path. The first call builds it, with the profile named here, as cargo builds whatever it lies beside.
+pub fn library(profile: &str) -> PathBuf {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT.get_or_init(|| build(profile)).clone()
+}
+
+fn build(profile: &str) -> PathBuf {
+    // Cargo names itself to what it runs; a test that was started by hand finds it as a shell does.
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml");
+    let built = Command::new(cargo)
+        .args(["build", "--locked", "--package", "fdyno-fdb-double", "--message-format", "json", "--profile", profile])
+        .arg("--manifest-path")
+        .arg(manifest)
+        .output()
+        .unwrap();
+    assert!(built.status.success(), "building the double: {}", String::from_utf8_lossy(&built.stderr));
+    // Cargo says where it put things: the target directory may lie anywhere, and its folders have names of their own.
+    let messages = String::from_utf8(built.stdout).unwrap();
+    let mut made = messages.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+    let double = made.rfind(|made| made["target"]["name"] == "fdb_double").unwrap();
+    double["filenames"][0].as_str().unwrap().into()
+}
+
+/// A cluster of the double, alone with its file. It is empty when made, and its databases live as long as the process.
+pub struct ClusterFile {
+    directory: tempfile::TempDir,
+}
+
+impl ClusterFile {
+    pub fn new(settings: &str) -> Self {
+        let cluster = Self { directory: tempfile::tempdir().unwrap() };
+        cluster.write(settings);
+        cluster
+    }
+
+    pub fn path(&self) -> PathBuf {
+        self.directory.path().join("fdb.cluster")
+    }
+
+    /// Says how the cluster behaves from its next opening on.
+    pub fn write(&self, settings: &str) {
+        fs::write(self.path(), format!("# double: {settings}\ndouble:double@127.0.0.1:4500\n")).unwrap();
+    }
+
+    /// What the double counted until the latest opening.
+    pub fn counters(&self) -> BTreeMap<String, u64> {
+        let text = fs::read_to_string(self.path().with_extension("cluster.counters")).unwrap();
+        let pairs = text.lines().map(|line| line.split_once(' ').unwrap());
+        pairs.map(|(name, count)| (name.to_owned(), count.parse().unwrap())).collect()
+    }
+}

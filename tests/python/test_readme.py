@@ -1,0 +1,63 @@
+"""Every Python block of README.md runs as it is pasted, in an empty directory, with warnings as errors.
+
+Blocks with tests go to pytest, in a project that has nothing but them; those that only define fixtures become its
+`conftest.py`. Every other block is a program of its own.
+"""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+README = (Path(__file__).resolve().parents[2] / "README.md").read_text(encoding="utf-8")
+#: Each block, and the text block behind it that says what it prints, if there is one.
+BLOCKS = re.findall(r"```python\n(.*?)```(?:\s*```text\n(.*?)```)?", README, re.DOTALL)
+TESTS = [block for block, _ in BLOCKS if re.search(r"^def test_", block, re.MULTILINE)]
+FIXTURES = [block for block, _ in BLOCKS if block not in TESTS and "@pytest.fixture" in block]
+PROGRAMS = [(block, printed) for block, printed in BLOCKS if block not in TESTS and block not in FIXTURES]
+
+
+@pytest.mark.parametrize("code, printed", PROGRAMS, ids=[f"program {number}" for number in range(len(PROGRAMS))])
+def test_a_program_runs_as_pasted_and_prints_what_is_said(code, printed, tmp_path):
+    # A call that goes out would meet this proxy, which is not there.
+    environment = {**os.environ, "HTTPS_PROXY": "http://127.0.0.1:9", "HTTP_PROXY": "http://127.0.0.1:9"}
+    run = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True
+    )
+    assert run.returncode == 0, run.stderr
+    if printed:
+        assert run.stdout == printed
+
+
+def test_the_tests_run_as_pasted(pytester):
+    for number, block in enumerate(TESTS):
+        pytester.makepyfile(**{f"test_readme_{number}": block})
+    count = sum(len(re.findall(r"^def test_", block, re.MULTILINE)) for block in TESTS)
+    pytester.runpytest_subprocess("-W", "error", "-p", "no:asyncio").assert_outcomes(passed=count)
+
+
+@pytest.mark.parametrize("fixtures", FIXTURES, ids=[f"fixtures {number}" for number in range(len(FIXTURES))])
+def test_the_seed_is_what_every_test_starts_from(pytester, fixtures):
+    pytester.makeconftest(fixtures)
+    pytester.makepyfile(
+        """
+        import pytest
+
+        @pytest.mark.parametrize("turn", [1, 2])
+        def test_it(dynamodb_client, fdyno_db, turn):
+            [name] = dynamodb_client.list_tables()["TableNames"]
+            assert [table.name for table in fdyno_db.tables()] == [name]
+            assert dynamodb_client.scan(TableName=name)["Count"] > 0
+            dynamodb_client.delete_table(TableName=name)
+        """
+    )
+    pytester.runpytest_subprocess("-W", "error", "-p", "no:asyncio").assert_outcomes(passed=2)
+
+
+def test_no_block_is_overlooked():
+    assert len(PROGRAMS) == 3 and len(TESTS) == 1 and len(FIXTURES) == 1
+    assert README.count("```python") == len(BLOCKS)
+    assert not re.search(r"\(\.\.\.\)|^ *\.\.\.", "".join(block for block, _ in BLOCKS), re.MULTILINE), "a placeholder"
