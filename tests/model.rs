@@ -4,7 +4,8 @@
 //! Each seed is one run (`model/world.rs`). Requests go in as JSON and answers come out as JSON, through two handles on
 //! one database with a cache each (`model/client.rs`), so everything from the protocol to the key-value engine is under
 //! test. For a third of the seeds the database is as a cluster: its versions do not tell the time, and maintenance needs
-//! the lease. A few times in each run the database moves to another engine, of either kind. The model evaluates its operations itself and shares no code with the crate. `FDYNO_SEEDS` says how many seeds are
+//! the lease. A few times in each run the database moves to another engine, of either kind. Some seeds run on a cluster, too: on
+//! the double of FoundationDB's client library. The model evaluates its operations itself and shares no code with the crate. `FDYNO_SEEDS` says how many seeds are
 //! run (50 without it), `FDYNO_SEED=n` runs seed n alone and tells every operation. A run that fails prints its seed and
 //! its last operations.
 //!
@@ -26,6 +27,8 @@
 mod client;
 #[path = "model/consumer.rs"]
 mod consumer;
+#[path = "../src/kv/contract/double.rs"]
+mod double;
 #[path = "model/expression.rs"]
 mod expression;
 #[path = "model/generate.rs"]
@@ -49,24 +52,33 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use client::Engine;
+
+/// How many seeds there are where nothing else is said.
+const USUAL_SEEDS: u64 = 50;
+
 fn number(variable: &str) -> Option<u64> {
     std::env::var(variable).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{variable} is no number: {text}")))
 }
 
-#[test]
-fn whatever_happens_the_database_is_what_the_model_says_and_its_streams_tell_it() {
+/// Runs so many seeds, or the one that is asked for.
+fn run(engine: Engine, usual: u64) {
     if let Some(seed) = number("FDYNO_SEED") {
-        world::run(seed, true);
+        world::run(seed, engine, true);
         return;
     }
-    let (seeds, next, failed) = (number("FDYNO_SEEDS").unwrap_or(50), AtomicU64::new(0), Mutex::new(Vec::new()));
+    let (seeds, next, failed) = (
+        number("FDYNO_SEEDS").map_or(usual, |seeds| (seeds * usual).div_ceil(USUAL_SEEDS)),
+        AtomicU64::new(0),
+        Mutex::new(Vec::new()),
+    );
     let work = || {
         loop {
             let seed = next.fetch_add(1, Ordering::Relaxed);
             if seed >= seeds {
                 return;
             }
-            if catch_unwind(AssertUnwindSafe(|| world::run(seed, false))).is_err() {
+            if catch_unwind(AssertUnwindSafe(|| world::run(seed, engine, false))).is_err() {
                 failed.lock().expect("no panic while it is held").push(seed);
             }
         }
@@ -78,4 +90,15 @@ fn whatever_happens_the_database_is_what_the_model_says_and_its_streams_tell_it(
     });
     let failed = failed.into_inner().expect("no panic while it is held");
     assert!(failed.is_empty(), "seeds {failed:?} of {seeds} failed: FDYNO_SEED=n cargo test --test model shows one");
+}
+
+#[test]
+fn whatever_happens_the_database_is_what_the_model_says_and_its_streams_tell_it() {
+    run(Engine::Faults, USUAL_SEEDS);
+}
+
+/// Each step waits for another thread many times, so there are fewer.
+#[test]
+fn on_a_cluster_the_database_is_what_the_model_says_and_its_streams_tell_it() {
+    run(Engine::Cluster, 4);
 }

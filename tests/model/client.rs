@@ -1,5 +1,6 @@
 //! One call as an SDK makes it: JSON in, JSON out, through the same dispatch as every boundary.
 
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,14 +13,55 @@ use fdyno::kv::{self, Database, faults};
 use fdyno::store::{CopyError, Place, Realm, Store, copy};
 use serde_json::Value as Json;
 
+use super::double::{self, ClusterFile};
+
 pub const START_MILLIS: i64 = 1_700_000_000_000;
 
-/// Embedded engines' futures are ready at their first poll.
-pub fn now<T>(future: impl Future<Output = T>) -> T {
-    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(value) => value,
-        Poll::Pending => panic!("a future of an embedded engine waited"),
+/// What the database is on.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Engine {
+    Memory,
+    /// Memory, with faults that follow from the seed.
+    Faults,
+    /// A cluster, on the double of its client library, with all the faults of which the outcome is found out in the end.
+    Cluster,
+}
+
+/// How a cluster fails, beside its seed.
+const CLUSTER_FAULTS: &str = "1007=0.03 1009=0.03 1020=0.03 1037=0.03 1213=0.03 1021did=0.03 1021not=0.03 1031did=0.03 \
+                              1031not=0.03 1031later=0.03 1039did=0.03 1039not=0.03 1039later=0.03 read1007=0.01 \
+                              read1009=0.01 read1037=0.01 read1039=0.01";
+
+impl Engine {
+    /// Embedded engines' futures are ready at their first poll; a cluster's are answered by another thread.
+    fn now<T>(self, future: impl Future<Output = T>) -> T {
+        if self == Self::Cluster {
+            return futures_executor::block_on(future);
+        }
+        match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(value) => value,
+            Poll::Pending => panic!("a future of an embedded engine waited"),
+        }
     }
+
+    /// Another handle on the same database.
+    fn another(self, store: &Store) -> Store {
+        self.another_at(&store.place())
+    }
+
+    fn another_at(self, place: &Place) -> Store {
+        loop {
+            if let Ok(store) = self.now(Store::open(place.database.clone(), place.prefix.clone())) {
+                return store;
+            }
+        }
+    }
+}
+
+fn open_cluster(cluster: &ClusterFile, clock: &Clock) -> Database {
+    let (cluster_file, library) = (Some(cluster.path()), Some(double::library("dev")));
+    let options = kv::foundationdb::Options { cluster_file, library, ..kv::foundationdb::Options::default() };
+    Database::foundationdb(&options, clock.clone()).expect("the double answers")
 }
 
 pub struct Client {
@@ -27,41 +69,53 @@ pub struct Client {
     /// A second handle on the same database, whose cache of definitions knows nothing of what the first one changes: as
     /// if it were another process on a cluster.
     other: Store,
+    /// The kinds of fault that have fired, on whichever database.
+    fired: BTreeSet<&'static str>,
     calls: AtomicU64,
     pub realm: Realm,
+    engine: Engine,
+    cluster: ClusterFile,
+    seed: u64,
 }
 
 impl Client {
     /// A database whose time stands still and whose faults, if it is to have any, follow from `seed`.
-    pub fn new(seed: u64, with_faults: bool) -> Self {
+    pub fn new(seed: u64, engine: Engine) -> Self {
         let clock = Clock::deterministic(Timestamp(START_MILLIS), seed);
         let opaque = seed % 3 == 1;
+        let cluster = ClusterFile::new(&format!("seed={seed} {CLUSTER_FAULTS}"));
         let store = loop {
-            let database = if with_faults {
-                // Another seed for each attempt to open, should a fault meet the first.
-                let seed = seed.wrapping_mul(1_000_003) ^ clock.random_u64();
-                let plan = faults::Plan::seeded(seed);
-                // On some, versions do not tell the time, as on a cluster, and background work needs a lease.
-                Database::faults(clock.clone(), if opaque { plan.with_opaque_versions() } else { plan })
-            } else {
-                Database::memory(clock.clone())
+            let database = match engine {
+                Engine::Faults => {
+                    // Another seed for each attempt to open, should a fault meet the first.
+                    let seed = seed.wrapping_mul(1_000_003) ^ clock.random_u64();
+                    let plan = faults::Plan::seeded(seed);
+                    // On some, versions do not tell the time, as on a cluster, and background work needs a lease.
+                    Database::faults(clock.clone(), if opaque { plan.with_opaque_versions() } else { plan })
+                }
+                Engine::Memory => Database::memory(clock.clone()),
+                Engine::Cluster => open_cluster(&cluster, &clock),
             };
-            if let Ok(store) = now(Store::open(database, b"model".to_vec())) {
+            if let Ok(store) = engine.now(Store::open(database, b"model".to_vec())) {
                 break store;
             }
         };
         Self {
-            other: another(&store),
+            other: engine.another(&store),
+            fired: BTreeSet::new(),
             store,
             calls: AtomicU64::new(seed),
             realm: Realm { account: "000000000000".to_owned(), region: "eu-west-1".to_owned() },
+            engine,
+            cluster,
+            seed,
         }
     }
 
     /// Goes on in a copy, on an engine of another kind as likely as not, whose clock shows the same time.
     pub fn move_house(&mut self, random: &mut fastrand::Rng) {
         let source = self.store.place();
-        let faults = source.database.injected_faults().expect("a database with faults");
+        let Some(faults) = source.database.injected_faults() else { return };
         // What was held back would land meanwhile, and a source that is written to cannot be copied.
         faults.pause();
         faults.flush();
@@ -70,14 +124,62 @@ impl Client {
         let database = Database::faults(self.store.clock().clone(), plan);
         let place = Place { database, prefix: b"model".to_vec() };
         loop {
-            match now(copy(source.clone(), place.clone())) {
+            match self.now(copy(source.clone(), place.clone())) {
                 Ok(_) => break,
                 Err(CopyError::Failed(error)) if is_injected(&error) => {}
                 Err(error) => panic!("{error}"),
             }
         }
-        self.store = another_at(&place);
-        self.other = another(&self.store);
+        self.store = self.engine.another_at(&place);
+        self.other = self.engine.another(&self.store);
+    }
+
+    pub fn now<T>(&self, future: impl Future<Output = T>) -> T {
+        self.engine.now(future)
+    }
+
+    /// The kinds of fault that have not fired yet, on whichever database; of a cluster's it is known only at the end.
+    pub fn quiet_faults(&mut self) -> Vec<&'static str> {
+        let faults = self.store.database().injected_faults();
+        let fired = faults.map(faults::Faults::fired).unwrap_or_default();
+        self.fired.extend(fired.iter().filter(|(_, count)| *count > 0).map(|(name, _)| *name));
+        fired.into_iter().map(|(name, _)| name).filter(|name| !self.fired.contains(name)).collect()
+    }
+
+    /// No more faults, and nothing left that could still land.
+    pub fn calm(&self) {
+        if let Some(faults) = self.store.database().injected_faults() {
+            faults.pause();
+            faults.flush();
+        } else if self.engine == Engine::Cluster {
+            self.behave(&format!("seed={}", self.seed));
+        }
+    }
+
+    /// Faults again.
+    pub fn resume(&self) {
+        if let Some(faults) = self.store.database().injected_faults() {
+            faults.resume();
+        } else if self.engine == Engine::Cluster {
+            let seed = self.calls.load(Ordering::Relaxed);
+            self.behave(&format!("seed={seed} {CLUSTER_FAULTS}"));
+        }
+    }
+
+    fn behave(&self, settings: &str) {
+        self.cluster.write(settings);
+        open_cluster(&self.cluster, self.store.clock());
+    }
+
+    /// Each of a cluster's faults must have fired by the end of a long run.
+    pub fn check_cluster(&self) {
+        if self.engine != Engine::Cluster {
+            return;
+        }
+        let fired = self.cluster.counters();
+        let names = CLUSTER_FAULTS.split_whitespace().filter_map(|fault| fault.split_once('='));
+        let quiet: Vec<&str> = names.map(|(name, _)| name).filter(|name| !fired.contains_key(*name)).collect();
+        assert!(quiet.is_empty(), "faults of the cluster that never fired: {quiet:?}");
     }
 
     pub fn call(&self, operation: Operation, request: &Json) -> Result<Json, Error> {
@@ -85,7 +187,7 @@ impl Client {
         // Any mixture that follows from the seed will do.
         let call = self.calls.fetch_add(1, Ordering::Relaxed);
         let store = if call.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 63 == 0 { &self.store } else { &self.other };
-        let response = now(dispatch(store, &self.realm, request))?;
+        let response = self.now(dispatch(store, &self.realm, request))?;
         Ok(serde_json::from_slice(&protocol::response(&response)).expect("an answer is JSON"))
     }
 
@@ -96,19 +198,6 @@ impl Client {
                 Err(error) if is_injected(&error) => {}
                 outcome => return outcome,
             }
-        }
-    }
-}
-
-/// Another handle on the same database.
-fn another(store: &Store) -> Store {
-    another_at(&store.place())
-}
-
-fn another_at(place: &Place) -> Store {
-    loop {
-        if let Ok(store) = now(Store::open(place.database.clone(), place.prefix.clone())) {
-            return store;
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Threads that race each other through the API, on the memory engine and on the one with faults: the classic
+//! Threads that race each other through the API, on the memory engine, on the one with faults and on a cluster's double: the classic
 //! anomalies must not happen, and the stream must tell of every change once, in an order the images agree with.
 
 use std::collections::BTreeMap;
@@ -10,16 +10,16 @@ use fdyno::item::AttributeValue;
 use fdyno::store;
 use serde_json::{Value as Json, json};
 
-use super::client::{Client, is_injected, now};
+use super::client::{Client, Engine, is_injected};
 use super::value::{Item, Value, item_from_json};
 
 const THREADS: usize = 4;
 const ROUNDS: usize = 40;
-const ENGINES: [bool; 2] = [false, true];
+const ENGINES: [Engine; 3] = [Engine::Memory, Engine::Faults, Engine::Cluster];
 
 /// A table keyed by the text `id`, with a stream of both images and an index by the number `n`.
-fn table(seed: u64, with_faults: bool) -> (Client, String) {
-    let client = Client::new(seed, with_faults);
+fn table(seed: u64, engine: Engine) -> (Client, String) {
+    let client = Client::new(seed, engine);
     let request = json!({
         "TableName": "race",
         "AttributeDefinitions": [
@@ -116,23 +116,17 @@ fn replay(records: &[Json]) -> BTreeMap<String, Item> {
 }
 
 fn is_sound(client: &Client) {
-    let faults = client.store.database().injected_faults();
-    if let Some(faults) = faults {
-        faults.pause();
-        faults.flush();
-    }
-    let table = now(client.store.current_table(&client.realm, "race")).expect("a table");
-    let findings = now(client.store.check(&table)).expect("a check");
+    client.calm();
+    let table = client.now(client.store.current_table(&client.realm, "race")).expect("a table");
+    let findings = client.now(client.store.check(&table)).expect("a check");
     assert!(findings.is_empty(), "{findings:#?}");
-    if let Some(faults) = faults {
-        faults.resume();
-    }
+    client.resume();
 }
 
 #[test]
 fn no_update_is_lost_between_threads_that_compare_and_set() {
-    for with_faults in ENGINES {
-        let (client, arn) = table(1, with_faults);
+    for engine in ENGINES {
+        let (client, arn) = table(1, engine);
         put(&client, "a", 0);
         race(&client, |client, _| {
             for _ in 0..ROUNDS {
@@ -167,8 +161,8 @@ fn no_update_is_lost_between_threads_that_compare_and_set() {
 
 #[test]
 fn additions_from_all_threads_add_up_and_each_has_its_record() {
-    for with_faults in ENGINES {
-        let (client, arn) = table(2, with_faults);
+    for engine in ENGINES {
+        let (client, arn) = table(2, engine);
         put(&client, "a", 0);
         let request = json!({
             "TableName": "race",
@@ -194,8 +188,8 @@ fn additions_from_all_threads_add_up_and_each_has_its_record() {
 /// Two doctors are on call; each may leave only while the other stays.
 #[test]
 fn two_transactions_that_each_check_what_the_other_writes_never_both_succeed() {
-    for with_faults in ENGINES {
-        let (client, arn) = table(3, with_faults);
+    for engine in ENGINES {
+        let (client, arn) = table(3, engine);
         let mut left = 0;
         for round in 0..ROUNDS {
             let ids = [format!("{round}-a"), format!("{round}-b")];
@@ -276,8 +270,8 @@ fn writer(client: &Client, thread: usize, acknowledged: &AtomicUsize) {
 
 #[test]
 fn a_consumer_that_reads_while_threads_write_sees_each_change_once_and_in_order() {
-    for with_faults in ENGINES {
-        let (client, arn) = table(4, with_faults);
+    for engine in ENGINES {
+        let (client, arn) = table(4, engine);
         (0..8).for_each(|account| put(&client, &format!("account-{account}"), 10));
         let acknowledged = AtomicUsize::new(8);
         let is_done = AtomicBool::new(false);
@@ -311,12 +305,12 @@ fn a_consumer_that_reads_while_threads_write_sees_each_change_once_and_in_order(
 /// The race of the next test at its worst moment, on purpose.
 #[test]
 fn a_write_that_read_its_row_before_the_definition_changed_does_not_land() {
-    let (client, arn) = table(6, false);
-    let table = now(client.store.table(&client.realm, "race")).expect("a table");
+    let (client, arn) = table(6, Engine::Memory);
+    let table = client.now(client.store.table(&client.realm, "race")).expect("a table");
     let key = store::Key { partition: vec![AttributeValue::S("a".to_owned())], sort: vec![] };
     let disable = json!({ "TableName": "race", "StreamSpecification": { "StreamEnabled": false } });
     let attempts = AtomicUsize::new(0);
-    let outcome = now(client.store.transact(|transaction| {
+    let outcome = client.now(client.store.transact(|transaction| {
         let (client, table, key, attempts, disable) = (&client, &table, &key, &attempts, &disable);
         async move {
             let row = transaction.row(table, key).await?;
@@ -335,8 +329,8 @@ fn a_write_that_read_its_row_before_the_definition_changed_does_not_land() {
 /// Writers race changes of the definition: no write lands in a closed stream, and none misses a new index.
 #[test]
 fn streams_and_indexes_that_come_and_go_while_threads_write_miss_nothing() {
-    for with_faults in ENGINES {
-        let (client, first) = table(5, with_faults);
+    for engine in ENGINES {
+        let (client, first) = table(5, engine);
         let is_done = AtomicBool::new(false);
         let alter = |request: Json| client.insist(Operation::UpdateTable, &request).expect("a change");
         let streams = std::thread::scope(|scope| {

@@ -4,7 +4,7 @@
 //! ended in a fault of storage must have changed nothing. At the end everything is compared, then everything is
 //! deleted, and nothing may be left over.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::io::Write as _;
 
 use fdyno::api::{Operation as Api, json as protocol};
@@ -12,7 +12,7 @@ use fdyno::error::Error;
 use fdyno::kv::RangeRead;
 use serde_json::{Value as Json, json};
 
-use super::client::{Client, START_MILLIS, is_injected, now};
+use super::client::{Client, Engine, START_MILLIS, is_injected};
 use super::consumer::{Consumer, code, reread};
 use super::generate::{Generator, late_indexes, pick, tables};
 use super::operation::Operation;
@@ -62,20 +62,17 @@ struct World {
     random: fastrand::Rng,
     tokens: u32,
     consumers: Vec<Consumer>,
-    /// The kinds of fault that have fired, on whichever database.
-    fired: BTreeSet<&'static str>,
     trace: Trace,
 }
 
 /// Runs a seed to its end; panics on the first difference.
-pub fn run(seed: u64, aloud: bool) {
+pub fn run(seed: u64, engine: Engine, aloud: bool) {
     let mut world = World {
-        client: Client::new(seed, true),
+        client: Client::new(seed, engine),
         state: State::new(START_MILLIS),
         random: fastrand::Rng::with_seed(seed),
         tokens: 0,
         consumers: Vec::new(),
-        fired: BTreeSet::new(),
         trace: Trace { seed, last: VecDeque::new(), aloud },
     };
     for schema in tables(seed) {
@@ -86,24 +83,16 @@ pub fn run(seed: u64, aloud: bool) {
         }
     }
     let mut steps = 0;
-    while steps < STEPS || (steps < MOST_STEPS && !world.quiet_faults().is_empty()) {
+    while steps < STEPS || (steps < MOST_STEPS && !world.client.quiet_faults().is_empty()) {
         steps += 1;
         world.step(steps);
     }
-    let quiet = world.quiet_faults();
+    let quiet = world.client.quiet_faults();
     assert!(quiet.is_empty(), "kinds of fault that never fired: {quiet:?}");
     world.finish();
 }
 
 impl World {
-    /// The kinds of fault that have not fired yet.
-    fn quiet_faults(&mut self) -> Vec<&'static str> {
-        let faults = self.client.store.database().injected_faults().expect("a database with faults");
-        let fired = faults.fired();
-        self.fired.extend(fired.iter().filter(|(_, count)| *count > 0).map(|(name, _)| *name));
-        fired.into_iter().map(|(name, _)| name).filter(|name| !self.fired.contains(name)).collect()
-    }
-
     fn generator(&mut self) -> Generator<'_> {
         Generator { state: &self.state, random: &mut self.random, tokens: &mut self.tokens }
     }
@@ -229,7 +218,8 @@ impl World {
 
     /// The database goes on as a copy, over a seam that nobody may notice but by new event ids.
     fn move_house(&mut self, number: u32) {
-        self.quiet_faults();
+        // What has fired is counted by the database that is left.
+        self.client.quiet_faults();
         self.client.move_house(&mut self.random);
         self.trace.say(format!("{number} move to another database"));
         for consumer in &mut self.consumers {
@@ -391,9 +381,8 @@ impl World {
 
     fn finish(mut self) {
         self.trace.say("the end".to_owned());
-        let faults = self.client.store.database().injected_faults().expect("a database with faults").clone();
-        faults.pause();
-        faults.flush();
+        self.client.calm();
+        self.client.check_cluster();
         self.compare_all();
         let names = self.client.call(Api::ListTables, &json!({})).expect("tables");
         let mut expected: Vec<&str> =
@@ -401,7 +390,7 @@ impl World {
         expected.sort_unstable();
         assert_eq!(names["TableNames"], json!(expected));
         self.advance_by(0, 25 * HOUR);
-        now(self.client.store.maintain()).expect("maintenance");
+        self.client.now(self.client.store.maintain()).expect("maintenance");
         self.list_streams(0);
         self.compare_all();
         self.empty();
@@ -418,8 +407,9 @@ impl World {
             describe(&self.client, of).expect("a description");
             let found = super::reads::whole(&self.client, of);
             assert!(found == of.items, "a Scan of {} differs from the model", of.schema.name);
-            let definition = now(self.client.store.current_table(&self.client.realm, of.schema.name)).expect("a table");
-            let findings = now(self.client.store.check(&definition)).expect("a check");
+            let definition =
+                self.client.now(self.client.store.current_table(&self.client.realm, of.schema.name)).expect("a table");
+            let findings = self.client.now(self.client.store.check(&definition)).expect("a check");
             assert!(findings.is_empty(), "{}: {findings:#?}", of.schema.name);
         }
     }
@@ -435,12 +425,12 @@ impl World {
             }
         }
         self.advance_by(0, 25 * HOUR);
-        now(self.client.store.maintain()).expect("maintenance");
+        self.client.now(self.client.store.maintain()).expect("maintenance");
         self.advance_by(0, 2 * HOUR);
-        now(self.client.store.maintain()).expect("maintenance");
+        self.client.now(self.client.store.maintain()).expect("maintenance");
         self.compare_all();
         let transaction = self.client.store.database().begin();
-        let left = now(transaction.range(&RangeRead::new([0], [0xFF]))).expect("what is left").pairs;
+        let left = self.client.now(transaction.range(&RangeRead::new([0], [0xFF]))).expect("what is left").pairs;
         let bytes: usize = left.iter().map(|pair| pair.value.len()).sum();
         let shown = || {
             left.iter().map(|pair| format!("{} -> {}", pair.key.escape_ascii(), pair.value.len())).collect::<Vec<_>>()

@@ -3,6 +3,8 @@
 //! Knows nothing of the crate, so that tests and benches beside it use this file too. What a cluster does is said in its
 //! file's comment (`tests/fdb_double/src/settings.rs`).
 
+#![expect(clippy::unwrap_used, reason = "tests")]
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
