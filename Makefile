@@ -62,6 +62,7 @@ cross-check: ## whether the crate compiles for macOS on arm64 and for Windows
 bench: $(VENV)/.built ## speed, as ratios within one run
 	$(CARGO) bench --locked --bench ratios
 	$(CARGO) bench --locked --bench disk
+	$(CARGO) bench --locked --bench cluster
 	$(BIN)/python benches/boto3_paths.py
 	$(BIN)/python benches/disk_paths.py
 

@@ -237,6 +237,7 @@ pub unsafe extern "C" fn fdb_create_database(
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fdb_database_destroy(d: *mut FDBDatabase) {
+    network::check(KIND);
     let database = unsafe { Box::from_raw(d.cast::<Database>()) };
     database.cluster.take_back(KIND);
 }

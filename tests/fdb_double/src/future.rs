@@ -173,6 +173,7 @@ impl Future {
 
     /// Ends its use: whoever waits is told, results are overwritten and freed.
     pub(crate) fn destroy(self: Arc<Self>) {
+        network::check(KIND);
         self.cluster.take_back(KIND);
         let outcome = self.state().outcome.replace(Err(codes::OPERATION_CANCELLED));
         drop(outcome);

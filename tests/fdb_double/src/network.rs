@@ -62,6 +62,14 @@ pub(crate) fn run() {
     }
 }
 
+/// Ends the process if the network was stopped: what is given back afterwards, a client that is gone would get.
+pub(crate) fn check(given_back: &str) {
+    if queue().is_stopped {
+        eprintln!("the double: one of its {given_back} was given back after it was stopped");
+        std::process::abort();
+    }
+}
+
 pub(crate) fn stop() {
     queue().is_stopped = true;
     CHANGED.notify_all();

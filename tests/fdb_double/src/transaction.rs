@@ -82,6 +82,7 @@ impl Transaction {
     /// # Safety
     /// `handle` comes from `into_handle` and was not taken; afterwards it is.
     pub(crate) unsafe fn take(handle: *mut FDBTransaction) {
+        network::check(KIND);
         // SAFETY: as above.
         let transaction = unsafe { Arc::from_raw(handle.cast::<Self>()) };
         transaction.cluster.take_back(KIND);

@@ -1,0 +1,245 @@
+//! The store on a cluster, on the double of FoundationDB's client library: what several databases and several handles do
+//! to each other, many requests in flight on a runtime, and the end of the client.
+//!
+//! What every engine must do is tested beside the engines (`src/kv/contract`), and that of the operations in `model.rs`.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
+
+#[path = "../src/kv/contract/double.rs"]
+mod double;
+
+use std::collections::BTreeSet;
+use std::future::Future;
+use std::pin::pin;
+use std::process::Command;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use fdyno::api::{Operation, dispatch, json as protocol};
+use fdyno::clock::{Clock, Timestamp};
+use fdyno::error::Error;
+use fdyno::kv::foundationdb::{self, ClusterError};
+use fdyno::kv::{self, Database, Isolation};
+use fdyno::store::{Realm, Store};
+use futures_executor::block_on;
+use serde_json::{Value as Json, json};
+
+use double::ClusterFile;
+
+/// Tells a child of this program that it is one.
+const ROLE: &str = "FDYNO_CLUSTER_ROLE";
+
+struct Client {
+    store: Store,
+    realm: Realm,
+}
+
+fn options(cluster: &ClusterFile) -> foundationdb::Options {
+    let (cluster_file, library) = (Some(cluster.path()), Some(double::library("dev")));
+    foundationdb::Options { cluster_file, library, ..foundationdb::Options::default() }
+}
+
+fn clock() -> Clock {
+    Clock::deterministic(Timestamp(1_700_000_000_000), 7)
+}
+
+impl Client {
+    /// As another process would open it: with a connection of its own.
+    fn open(cluster: &ClusterFile, prefix: &str) -> Self {
+        let database = Database::foundationdb(&options(cluster), clock()).unwrap();
+        let store = block_on(Store::open(database, prefix.as_bytes().to_vec())).unwrap();
+        Self { store, realm: Realm { account: "000000000000".to_owned(), region: "eu-west-1".to_owned() } }
+    }
+
+    async fn ask(&self, operation: Operation, request: Json) -> Result<Json, Error> {
+        let request = protocol::request(operation, request.to_string().as_bytes())?;
+        let response = dispatch(&self.store, &self.realm, request).await?;
+        Ok(serde_json::from_slice(&protocol::response(&response)).unwrap())
+    }
+
+    fn call(&self, operation: Operation, request: Json) -> Result<Json, Error> {
+        block_on(self.ask(operation, request))
+    }
+
+    /// The ARN of the new table's stream.
+    fn create_table(&self) -> String {
+        let request = json!({
+            "TableName": "t",
+            "AttributeDefinitions": [{ "AttributeName": "id", "AttributeType": "S" }],
+            "KeySchema": [{ "AttributeName": "id", "KeyType": "HASH" }],
+            "BillingMode": "PAY_PER_REQUEST",
+            "StreamSpecification": { "StreamEnabled": true, "StreamViewType": "NEW_AND_OLD_IMAGES" },
+        });
+        let answer = self.call(Operation::CreateTable, request).unwrap();
+        answer["TableDescription"]["LatestStreamArn"].as_str().unwrap().to_owned()
+    }
+
+    fn put(&self, id: &str) -> Result<Json, Error> {
+        self.call(Operation::PutItem, put(id))
+    }
+
+    fn ids(&self) -> BTreeSet<String> {
+        let answer = self.call(Operation::Scan, json!({ "TableName": "t", "ConsistentRead": true })).unwrap();
+        answer["Items"].as_array().unwrap().iter().map(|item| item["id"]["S"].as_str().unwrap().to_owned()).collect()
+    }
+
+    /// The ids of the items that a stream tells of, in its order.
+    fn told(&self, arn: &str) -> Vec<String> {
+        let description = self.call(Operation::DescribeStream, json!({ "StreamArn": arn })).unwrap();
+        let shard = &description["StreamDescription"]["Shards"][0]["ShardId"];
+        let request = json!({ "StreamArn": arn, "ShardId": shard, "ShardIteratorType": "TRIM_HORIZON" });
+        let iterator = self.call(Operation::GetShardIterator, request).unwrap();
+        let request = json!({ "ShardIterator": iterator["ShardIterator"] });
+        let answer = self.call(Operation::GetRecords, request).unwrap();
+        let ids = answer["Records"].as_array().unwrap().iter();
+        ids.map(|record| record["dynamodb"]["Keys"]["id"]["S"].as_str().unwrap().to_owned()).collect()
+    }
+}
+
+fn put(id: &str) -> Json {
+    json!({ "TableName": "t", "Item": { "id": { "S": id } } })
+}
+
+fn ids<const N: usize>(ids: [&str; N]) -> BTreeSet<String> {
+    ids.map(str::to_owned).into()
+}
+
+#[test]
+fn databases_under_other_prefixes_of_one_cluster_are_apart() {
+    let cluster = ClusterFile::new("seed=1");
+    let (one, other) = (Client::open(&cluster, "one"), Client::open(&cluster, "other"));
+    let stream = one.create_table();
+    one.put("a").unwrap();
+    assert_eq!(other.call(Operation::ListTables, json!({})).unwrap()["TableNames"], json!([]));
+    other.create_table();
+    other.put("b").unwrap();
+    assert_eq!((one.ids(), other.ids()), (ids(["a"]), ids(["b"])));
+    assert_eq!(one.told(&stream), ["a"]);
+    other.call(Operation::DeleteTable, json!({ "TableName": "t" })).unwrap();
+    block_on(other.store.maintain()).unwrap();
+    assert_eq!(one.ids(), ids(["a"]));
+    one.put("c").unwrap();
+    assert_eq!(one.told(&stream), ["a", "c"]);
+}
+
+#[test]
+fn handles_on_one_database_see_each_others_tables_and_tell_one_stream() {
+    let cluster = ClusterFile::new("seed=1");
+    let (one, two) = (Client::open(&cluster, "p"), Client::open(&cluster, "p"));
+    let stream = one.create_table();
+    for (client, id) in [(&one, "a"), (&two, "b"), (&one, "c"), (&two, "d")] {
+        client.put(id).unwrap();
+    }
+    assert_eq!(
+        (one.told(&stream), two.told(&stream)),
+        (two.told(&stream), ["a", "b", "c", "d"].map(str::to_owned).into())
+    );
+    // The definition that the other one has in its cache is not the table's any more.
+    let closed = json!({ "TableName": "t", "StreamSpecification": { "StreamEnabled": false } });
+    one.call(Operation::UpdateTable, closed).unwrap();
+    two.put("e").unwrap();
+    assert_eq!(one.told(&stream).len(), 4);
+    assert_eq!(one.ids(), ids(["a", "b", "c", "d", "e"]));
+    one.call(Operation::DeleteTable, json!({ "TableName": "t" })).unwrap();
+    let error = two.put("f").unwrap_err();
+    assert_eq!(error.shape().code, "ResourceNotFoundException", "{error}");
+}
+
+/// Each task waits on the runtime and is woken by the client's thread; none is lost, none counts twice.
+#[test]
+fn tasks_of_a_runtime_put_and_count_together() {
+    for seed in 0..4 {
+        let cluster = ClusterFile::new(&format!(
+            "seed={seed} latency_ms=0.2 1020=0.03 1021did=0.03 1021not=0.03 1031later=0.03 1039did=0.03 read1007=0.01"
+        ));
+        let client = Arc::new(Client::open(&cluster, "p"));
+        let stream = client.create_table();
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().unwrap();
+        runtime.block_on(async {
+            let tasks: Vec<_> = (0..64)
+                .map(|task| {
+                    let client = Arc::clone(&client);
+                    tokio::spawn(async move {
+                        client.ask(Operation::PutItem, put(&task.to_string())).await.unwrap();
+                        let count = json!({
+                            "TableName": "t",
+                            "Key": { "id": { "S": format!("count-{}", task % 4) } },
+                            "UpdateExpression": "ADD n :one",
+                            "ExpressionAttributeValues": { ":one": { "N": "1" } },
+                        });
+                        client.ask(Operation::UpdateItem, count).await.unwrap();
+                    })
+                })
+                .collect();
+            for task in tasks {
+                task.await.unwrap();
+            }
+        });
+        for count in 0..4 {
+            let key = json!({ "TableName": "t", "Key": { "id": { "S": format!("count-{count}") } } });
+            let answer = client.call(Operation::GetItem, key).unwrap();
+            assert_eq!(answer["Item"]["n"]["N"], "16", "seed {seed}");
+        }
+        assert_eq!(client.ids().len(), 68, "seed {seed}");
+        assert_eq!(client.told(&stream).len(), 128, "seed {seed}");
+    }
+}
+
+/// The client can be stopped once in a process, so a child does that.
+#[test]
+fn after_the_client_was_shut_down_nothing_calls_it_and_all_is_refused() {
+    let child = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "child_that_shuts_the_client_down", "--nocapture"])
+        .env(ROLE, "child")
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&child.stdout).into_owned() + &String::from_utf8_lossy(&child.stderr);
+    assert!(child.status.success() && said.contains("it ends well"), "{:?}\n{said}", child.status);
+}
+
+/// Not a test by itself. The double ends a process that gives a handle back to it after it was stopped.
+#[test]
+fn child_that_shuts_the_client_down() {
+    if std::env::var_os(ROLE).is_none() {
+        return;
+    }
+    let cluster = ClusterFile::new("seed=1");
+    let database = Database::foundationdb(&options(&cluster), clock()).unwrap();
+    let open = database.begin();
+    open.set(b"a", b"v".as_slice()).unwrap();
+    // What is under way when the end comes: reads, a commit, and a wait between two attempts.
+    cluster.write("seed=1 latency_ms=60000");
+    let slow = Database::foundationdb(
+        &foundationdb::Options { open_timeout: std::time::Duration::from_millis(1), ..options(&cluster) },
+        clock(),
+    );
+    assert!(matches!(slow, Err(kv::Error::Cluster(ClusterError::Unreachable { .. }))), "{slow:?}");
+    let (reader, writer) = (database.begin(), database.begin());
+    writer.set(b"a", b"v".as_slice()).unwrap();
+    {
+        let mut waiting = [
+            pin!(async { drop(reader.get(b"a", Isolation::Snapshot).await) })
+                as std::pin::Pin<&mut dyn Future<Output = ()>>,
+            pin!(async { drop(reader.range(&kv::RangeRead::prefix(b"a")).await) }),
+            pin!(async { drop(reader.read_version().await) }),
+            pin!(async { drop(writer.commit().await) }),
+        ];
+        for future in &mut waiting {
+            assert_eq!(future.as_mut().poll(&mut Context::from_waker(Waker::noop())), Poll::Pending);
+        }
+        foundationdb::shut_down();
+    }
+    let refused = kv::Error::Cluster(ClusterError::ShutDown);
+    assert_eq!(block_on(open.get(b"a", Isolation::Snapshot)), Err(refused.clone()));
+    assert_eq!(block_on(open.commit()), Err(refused.clone()));
+    assert_eq!(block_on(database.begin().read_version()), Err(refused.clone()));
+    let run = block_on(database.run(Vec::new, |transaction| async move { transaction.set(b"a", b"v".as_slice()) }));
+    assert_eq!(run, Err(refused.clone()));
+    match Database::foundationdb(&options(&cluster), clock()) {
+        Err(error) => assert_eq!(error, refused),
+        Ok(_) => panic!("the client runs again"),
+    }
+    foundationdb::shut_down();
+    drop((open, reader, writer, database));
+    println!("it ends well");
+}
