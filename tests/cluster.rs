@@ -64,7 +64,7 @@ impl Client {
     /// The ARN of the new table's stream.
     fn create_table(&self) -> String {
         let request = json!({
-            "TableName": "t",
+            "TableName": "items",
             "AttributeDefinitions": [{ "AttributeName": "id", "AttributeType": "S" }],
             "KeySchema": [{ "AttributeName": "id", "KeyType": "HASH" }],
             "BillingMode": "PAY_PER_REQUEST",
@@ -79,7 +79,7 @@ impl Client {
     }
 
     fn ids(&self) -> BTreeSet<String> {
-        let answer = self.call(Operation::Scan, json!({ "TableName": "t", "ConsistentRead": true })).unwrap();
+        let answer = self.call(Operation::Scan, json!({ "TableName": "items", "ConsistentRead": true })).unwrap();
         answer["Items"].as_array().unwrap().iter().map(|item| item["id"]["S"].as_str().unwrap().to_owned()).collect()
     }
 
@@ -97,7 +97,7 @@ impl Client {
 }
 
 fn put(id: &str) -> Json {
-    json!({ "TableName": "t", "Item": { "id": { "S": id } } })
+    json!({ "TableName": "items", "Item": { "id": { "S": id } } })
 }
 
 fn ids<const N: usize>(ids: [&str; N]) -> BTreeSet<String> {
@@ -115,7 +115,7 @@ fn databases_under_other_prefixes_of_one_cluster_are_apart() {
     other.put("b").unwrap();
     assert_eq!((one.ids(), other.ids()), (ids(["a"]), ids(["b"])));
     assert_eq!(one.told(&stream), ["a"]);
-    other.call(Operation::DeleteTable, json!({ "TableName": "t" })).unwrap();
+    other.call(Operation::DeleteTable, json!({ "TableName": "items" })).unwrap();
     block_on(other.store.maintain()).unwrap();
     assert_eq!(one.ids(), ids(["a"]));
     one.put("c").unwrap();
@@ -135,12 +135,12 @@ fn handles_on_one_database_see_each_others_tables_and_tell_one_stream() {
         (two.told(&stream), ["a", "b", "c", "d"].map(str::to_owned).into())
     );
     // The definition that the other one has in its cache is not the table's any more.
-    let closed = json!({ "TableName": "t", "StreamSpecification": { "StreamEnabled": false } });
+    let closed = json!({ "TableName": "items", "StreamSpecification": { "StreamEnabled": false } });
     one.call(Operation::UpdateTable, closed).unwrap();
     two.put("e").unwrap();
     assert_eq!(one.told(&stream).len(), 4);
     assert_eq!(one.ids(), ids(["a", "b", "c", "d", "e"]));
-    one.call(Operation::DeleteTable, json!({ "TableName": "t" })).unwrap();
+    one.call(Operation::DeleteTable, json!({ "TableName": "items" })).unwrap();
     let error = two.put("f").unwrap_err();
     assert_eq!(error.shape().code, "ResourceNotFoundException", "{error}");
 }
@@ -162,7 +162,7 @@ fn tasks_of_a_runtime_put_and_count_together() {
                     tokio::spawn(async move {
                         client.ask(Operation::PutItem, put(&task.to_string())).await.unwrap();
                         let count = json!({
-                            "TableName": "t",
+                            "TableName": "items",
                             "Key": { "id": { "S": format!("count-{}", task % 4) } },
                             "UpdateExpression": "ADD n :one",
                             "ExpressionAttributeValues": { ":one": { "N": "1" } },
@@ -176,12 +176,17 @@ fn tasks_of_a_runtime_put_and_count_together() {
             }
         });
         for count in 0..4 {
-            let key = json!({ "TableName": "t", "Key": { "id": { "S": format!("count-{count}") } } });
+            let key = json!({ "TableName": "items", "Key": { "id": { "S": format!("count-{count}") } } });
             let answer = client.call(Operation::GetItem, key).unwrap();
             assert_eq!(answer["Item"]["n"]["N"], "16", "seed {seed}");
         }
         assert_eq!(client.ids().len(), 68, "seed {seed}");
         assert_eq!(client.told(&stream).len(), 128, "seed {seed}");
+        drop(client);
+        // Opening it once more has the double write down what is out.
+        drop(Database::foundationdb(&options(&cluster), clock()).unwrap());
+        let out = cluster.counters();
+        assert_eq!(["databases", "transactions", "futures"].map(|kind| out[kind]), [0, 0, 0], "seed {seed}");
     }
 }
 

@@ -9,20 +9,30 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
+use super::owned::Owned;
+
 /// A future of the client, whose wake-up cannot get lost.
 ///
 /// The client's binding looks whether there is an answer, and then notes whom to wake. An answer between the two wakes
 /// whoever polled before: which may be nobody, for Python polls once before it waits. Looking again closes the gap.
-pub(super) struct Answer<F>(pub(super) F);
+pub(super) struct Answer<F>(Owned<F>);
+
+impl<F> Answer<F> {
+    pub(super) const fn to(future: F) -> Self {
+        Self(Owned::new(future))
+    }
+}
 
 impl<F: Future + Unpin> Future for Answer<F> {
-    type Output = F::Output;
+    type Output = Owned<F::Output>;
 
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
-        match Pin::new(&mut self.0).poll(context) {
-            Poll::Pending => Pin::new(&mut self.0).poll(context),
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let future = &mut *self.0;
+        let answer = match Pin::new(&mut *future).poll(context) {
+            Poll::Pending => Pin::new(future).poll(context),
             ready @ Poll::Ready(_) => ready,
-        }
+        };
+        answer.map(Owned::new)
     }
 }
 

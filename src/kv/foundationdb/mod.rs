@@ -3,7 +3,8 @@
 //! The client does what embedded engines do with `buffer`: it merges own writes into reads and finds out what conflicts.
 //! `network` loads the library and runs its one thread; `cluster_file` finds the file that names a cluster; `transaction`
 //! is the contract on top of the client's transactions, `stamped` keeps the writes that are stamped until the commit;
-//! `answer` is how futures of the client are awaited, `error` what its codes mean here.
+//! `answer` is how futures of the client are awaited, `owned` how what belongs to it is given back, `error` what its codes
+//! mean here.
 //!
 //! Invariants: nothing here needs Python's GIL or an async runtime; nothing waits longer than the options say; a process
 //! that was forked off never calls the client, not even to free what it inherited. It must not know who calls it.
@@ -12,10 +13,10 @@ mod answer;
 mod cluster_file;
 mod error;
 mod network;
+mod owned;
 mod stamped;
 mod transaction;
 
-use std::mem::ManuallyDrop;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,6 +29,7 @@ use crate::clock::Clock;
 use answer::Answer;
 pub use error::ClusterError;
 pub use network::shut_down;
+use owned::Owned;
 pub(super) use transaction::Transaction;
 
 /// Steps of the client's own growing delay that the waiting between two attempts has at most.
@@ -65,8 +67,7 @@ impl Default for Options {
 pub(super) struct Cluster(Arc<Shared>);
 
 struct Shared {
-    /// Given back to the client only in the process that got it.
-    database: ManuallyDrop<client::Database>,
+    database: Owned<client::Database>,
     file: PathBuf,
     transaction_timeout: Duration,
     clock: Clock,
@@ -75,12 +76,6 @@ struct Shared {
 impl std::fmt::Debug for Cluster {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.debug_struct("Cluster").field("file", &self.0.file).finish_non_exhaustive()
-    }
-}
-
-impl Drop for Shared {
-    fn drop(&mut self) {
-        network::give_back(&mut self.database);
     }
 }
 
@@ -95,12 +90,8 @@ impl Cluster {
         network::boot(options.library.as_deref())?;
         let database = client::Database::from_path(&cluster_file::as_text(&file)?)
             .map_err(|error| error::of_opening(error, &file, options.open_timeout))?;
-        let shared = Shared {
-            database: ManuallyDrop::new(database),
-            file,
-            transaction_timeout: options.transaction_timeout,
-            clock,
-        };
+        let shared =
+            Shared { database: Owned::new(database), file, transaction_timeout: options.transaction_timeout, clock };
         let cluster = Self(Arc::new(shared));
         cluster.reach(options.open_timeout)?;
         Ok(cluster)
@@ -113,8 +104,8 @@ impl Cluster {
         self.0.database.set_option(DatabaseOption::TransactionTimeout(timeout)).map_err(of_opening)?;
         let probe = self.0.database.create_trx().map_err(of_opening)?;
         probe.set_option(TransactionOption::Timeout(milliseconds(patience))).map_err(of_opening)?;
-        let answer = answer::wait_on_thread(Answer(probe.get_read_version()), patience);
-        match answer {
+        let answer = answer::wait_on_thread(Answer::to(probe.get_read_version()), patience);
+        match answer.map(Owned::take) {
             Some(Ok(_)) => Ok(()),
             // A cluster that only asks for patience has been reached.
             Some(Err(error)) if error.is_retryable() => Ok(()),
@@ -146,7 +137,7 @@ impl Cluster {
         let Ok(mut waiting) = self.0.database.create_trx() else { return };
         for _ in 0..attempt.min(LONGEST_BACK_OFF) {
             // A transaction waits longer each time it is told of an error.
-            match Answer(waiting.on_error(client::FdbError::from_code(NOT_COMMITTED))).await {
+            match Answer::to(waiting.on_error(client::FdbError::from_code(NOT_COMMITTED))).await.take() {
                 Ok(same) => waiting = same,
                 Err(_) => return,
             }

@@ -3,7 +3,6 @@
 //! The client can be started once in a process and does not survive a fork, so this remembers whose process it is.
 //! The thread runs the library's own event loop and never sees Python.
 
-use std::mem::ManuallyDrop;
 use std::path::Path;
 use std::process;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -43,17 +42,6 @@ pub(super) fn check() -> Result<(), ClusterError> {
         NOBODY => Err(ClusterError::ShutDown),
         owner if owner == process::id() => Ok(()),
         _ => Err(ClusterError::UsedAfterFork),
-    }
-}
-
-/// Drops what belongs to the client, unless the client is gone or another process's: then it is left alone.
-pub(super) fn give_back<T>(owned: &mut ManuallyDrop<T>) {
-    if check().is_ok() {
-        // SAFETY: called from the drop of the one owner, which does not touch the value again.
-        #[expect(unsafe_code, reason = "a handle of a client that is gone must not be given back to it")]
-        unsafe {
-            ManuallyDrop::drop(owned);
-        }
     }
 }
 

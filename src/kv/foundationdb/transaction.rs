@@ -6,7 +6,6 @@
 //!
 //! Invariants: the lock is never held across an await; after the commit began, nothing reaches the client any more.
 
-use std::mem::ManuallyDrop;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use ::foundationdb as client;
@@ -15,6 +14,7 @@ use client::{KeySelector, RangeOption};
 use futures_util::future::OptionFuture;
 
 use super::answer::Answer;
+use super::owned::Owned;
 use super::stamped::StampedWrites;
 use super::{Cluster, error, network};
 use crate::kv::buffer::{Buffer, Read};
@@ -25,29 +25,8 @@ use crate::kv::{Bytes, Error, Isolation, KeyValue, Page, RangeRead, Result, Vers
 /// Bytes asked for in one round trip where the read itself has no smaller limit.
 const ROUND_TRIP_BYTES: usize = 1_000_000;
 
-/// A transaction of the client, given back only in its own process.
-struct Handle(ManuallyDrop<client::Transaction>);
-
-impl Drop for Handle {
-    fn drop(&mut self) {
-        network::give_back(&mut self.0);
-    }
-}
-
-impl Handle {
-    /// The transaction itself, for the client's commit, which takes it.
-    fn into_inner(self) -> client::Transaction {
-        let mut handle = ManuallyDrop::new(self);
-        // SAFETY: the handle is forgotten, so its transaction is taken once.
-        #[expect(unsafe_code, reason = "moves a field out of a type with a drop of its own")]
-        unsafe {
-            ManuallyDrop::take(&mut handle.0)
-        }
-    }
-}
-
 struct Open {
-    client: Handle,
+    client: Owned<client::Transaction>,
     buffer: Buffer,
     stamped: StampedWrites,
     /// Known once something was read.
@@ -70,7 +49,7 @@ pub(in crate::kv) struct Transaction {
 impl Open {
     /// The read version, asked for together with the first read; the client asks the cluster once.
     fn ask_version(&self) -> OptionFuture<Answer<impl Future<Output = client::FdbResult<i64>> + Unpin + Send + use<>>> {
-        self.read_version.is_none().then(|| Answer(self.client.0.get_read_version())).into()
+        self.read_version.is_none().then(|| Answer::to(self.client.get_read_version())).into()
     }
 }
 
@@ -78,7 +57,7 @@ impl Transaction {
     pub(super) fn new(cluster: Cluster, begun: Result<client::Transaction>) -> Self {
         let state = match begun {
             Ok(transaction) => State::Open(Box::new(Open {
-                client: Handle(ManuallyDrop::new(transaction)),
+                client: Owned::new(transaction),
                 buffer: Buffer::default(),
                 stamped: StampedWrites::default(),
                 read_version: None,
@@ -104,10 +83,14 @@ impl Transaction {
     }
 
     /// What the client answered to a read, and the read version that came with it.
-    fn take<T>(&self, answer: client::FdbResult<T>, version: Option<client::FdbResult<i64>>) -> Result<T> {
-        let answer = answer.map_err(|error| error::of_read(error, &self.cluster))?;
+    fn take<T>(
+        &self,
+        answer: Owned<client::FdbResult<T>>,
+        version: Option<Owned<client::FdbResult<i64>>>,
+    ) -> Result<T> {
+        let answer = answer.take().map_err(|error| error::of_read(error, &self.cluster))?;
         if let Some(version) = version {
-            self.note_version(version)?;
+            self.note_version(version.take())?;
         }
         Ok(answer)
     }
@@ -121,8 +104,8 @@ impl Transaction {
     }
 
     pub(in crate::kv) async fn read_version(&self) -> Result<Version> {
-        let answer = self.with(|open| Ok(Answer(open.client.0.get_read_version())))?;
-        self.note_version(answer.await)
+        let answer = self.with(|open| Ok(Answer::to(open.client.get_read_version())))?;
+        self.note_version(answer.await.take())
     }
 
     pub(in crate::kv) async fn get(&self, key: &[u8], isolation: Isolation) -> Result<Option<Bytes>> {
@@ -135,7 +118,7 @@ impl Transaction {
                 return Ok(Err(None));
             }
             open.buffer.add_key_read(key, isolation);
-            let value = Answer(open.client.0.get(key, isolation == Isolation::Snapshot));
+            let value = Answer::to(open.client.get(key, isolation == Isolation::Snapshot));
             Ok(Ok((value, open.ask_version())))
         })?;
         let (value, version) = match asked {
@@ -155,7 +138,7 @@ impl Transaction {
         while let Some(option) = progress.next_option() {
             // Snapshot reads: what was looked at, and not what came along with it, becomes a conflict below.
             let asked = self.with(|open| {
-                let pairs = Answer(open.client.0.get_range(&option, progress.round_trips, true));
+                let pairs = Answer::to(open.client.get_range(&option, progress.round_trips, true));
                 Ok(futures_util::future::join(pairs, open.ask_version()))
             })?;
             let (pairs, version) = asked.await;
@@ -170,7 +153,7 @@ impl Transaction {
         self.with(|open| {
             open.buffer.set(key, value.clone())?;
             open.stamped.cover_key(key);
-            open.client.0.set(key, &value);
+            open.client.set(key, &value);
             Ok(())
         })
     }
@@ -179,7 +162,7 @@ impl Transaction {
         self.with(|open| {
             open.buffer.clear(key)?;
             open.stamped.cover_key(key);
-            open.client.0.clear(key);
+            open.client.clear(key);
             Ok(())
         })
     }
@@ -190,7 +173,7 @@ impl Transaction {
             let (begin, end) = check_range(begin, end)?;
             if begin < end {
                 open.stamped.cover(begin, end);
-                open.client.0.clear_range(begin, end);
+                open.client.clear_range(begin, end);
             }
             Ok(())
         })
@@ -200,7 +183,7 @@ impl Transaction {
         self.with(|open| {
             open.buffer.add(key, delta)?;
             if !open.stamped.add(key, delta) {
-                open.client.0.atomic_op(key, &delta.to_le_bytes(), MutationType::Add);
+                open.client.atomic_op(key, &delta.to_le_bytes(), MutationType::Add);
             }
             Ok(())
         })
@@ -265,14 +248,15 @@ impl Transaction {
         if buffer.size() > limits::TRANSACTION {
             return Err(Error::TransactionTooLarge);
         }
-        stamped.write_to(&client.0);
-        let client = client.into_inner();
+        stamped.write_to(&client);
+        let client = client.take();
         // To be asked for before the commit, and answered with it.
-        let stamp = Answer(client.get_versionstamp());
-        let committed = Answer(client.commit()).await.map_err(|error| error::of_commit(*error))?;
-        let stamp = stamp.await;
-        drop(committed);
-        match stamp.ok().and_then(|stamp| Versionstamp::from_slice(&stamp)) {
+        let stamp = Answer::to(client.get_versionstamp());
+        let committed = Answer::to(client.commit()).await;
+        if let Err(error) = &*committed {
+            return Err(error::of_commit(**error));
+        }
+        match stamp.await.take().ok().and_then(|stamp| Versionstamp::from_slice(&stamp)) {
             Some(stamp) => Ok(Some(stamp)),
             // It did happen; but only who looks at the commit id finds out when.
             None => Err(Error::MaybeCommitted),
@@ -286,7 +270,7 @@ impl Open {
         if begin == end {
             return Ok(());
         }
-        let added = self.client.0.add_conflict_range(begin, end, kind);
+        let added = self.client.add_conflict_range(begin, end, kind);
         added.map_err(error::of_commit)
     }
 
