@@ -29,6 +29,9 @@ use double::ClusterFile;
 /// Tells a child of this program that it is one.
 const ROLE: &str = "FDYNO_CLUSTER_ROLE";
 
+#[cfg(unix)]
+type Reading = std::pin::Pin<Box<dyn Future<Output = ()> + Send + Sync>>;
+
 struct Client {
     store: Store,
     realm: Realm,
@@ -188,6 +191,47 @@ fn tasks_of_a_runtime_put_and_count_together() {
         let out = cluster.counters();
         assert_eq!(["databases", "transactions", "futures"].map(|kind| out[kind]), [0, 0, 0], "seed {seed}");
     }
+}
+
+/// The double ends a process that gives a handle back to a client it does not have.
+#[cfg(unix)]
+#[test]
+#[expect(unsafe_code, reason = "forks this process")]
+fn a_forked_child_leaves_alone_what_it_inherited_and_may_not_use_it() {
+    use std::os::unix::process::CommandExt;
+
+    let cluster = ClusterFile::new("seed=1");
+    let database = Database::foundationdb(&options(&cluster), clock()).unwrap();
+    let mut command = Command::new("true");
+    let used = database.clone();
+    let begun = used.begin();
+    begun.set(b"a", b"v".as_slice()).unwrap();
+    let reader = used.begin();
+    let mut reading: Reading = Box::pin(async move { drop(reader.get(b"a", Isolation::Snapshot).await) });
+    // Polled once, so that its future is the client's; and the answer may come before the child looks.
+    let _ = reading.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+    let inherited = std::sync::Mutex::new(Some((used, begun, reading)));
+    let in_child = move || {
+        let Some((used, begun, reading)) = inherited.lock().ok().and_then(|mut inherited| inherited.take()) else {
+            return Err(std::io::ErrorKind::NotFound.into());
+        };
+        let refused = kv::Error::Cluster(ClusterError::UsedAfterFork);
+        let outcomes = [block_on(used.begin().read_version()).err(), block_on(begun.commit()).err()];
+        drop((used, begun, reading));
+        let is_refused = outcomes.iter().all(|outcome| outcome.as_ref() == Some(&refused));
+        is_refused.then_some(()).ok_or_else(|| std::io::ErrorKind::PermissionDenied.into())
+    };
+    // SAFETY: no other thread of the child runs, and what it calls takes no lock that one of the parent's may hold.
+    unsafe { command.pre_exec(in_child) };
+    let status = command.status().unwrap();
+    assert!(status.success(), "{status:?}");
+    drop(command);
+    let transaction = database.begin();
+    assert_eq!(block_on(transaction.get(b"a", Isolation::Snapshot)), Ok(None), "the parent goes on");
+    drop((transaction, database));
+    drop(Database::foundationdb(&options(&cluster), clock()).unwrap());
+    let out = cluster.counters();
+    assert_eq!(["databases", "transactions", "futures"].map(|kind| out[kind]), [0, 0, 0]);
 }
 
 /// The client can be stopped once in a process, so a child does that.

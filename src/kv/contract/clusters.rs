@@ -196,6 +196,71 @@ fn handles_on_one_cluster_file_share_data_and_others_do_not() {
     assert_eq!(stored(&two, "a").as_deref(), Some("two"));
 }
 
+/// Far more than the client gives at once, whatever it is asked for.
+#[test]
+fn a_range_of_many_pages_is_whole_and_conflicts_as_far_as_it_was_read() {
+    let database = on_a_cluster(clock());
+    for number in 0..40_u8 {
+        let transaction = database.begin();
+        transaction.set(&[b'@', number], vec![number; 90_000]).unwrap();
+        wait(transaction.commit()).unwrap();
+    }
+    let first_bytes = |page: &Page| page.pairs.iter().map(|pair| pair.key[1]).collect::<Vec<u8>>();
+    let all = RangeRead::prefix(b"@");
+    for (read, expected, more, inside, outside) in [
+        (all.clone(), Vec::from_iter(0..40), false, 39, 250),
+        (all.clone().reversed(), (0..40).rev().collect(), false, 0, 250),
+        (all.clone().limited(30), (0..30).collect(), true, 29, 30),
+        (all.clone().limited(30).reversed(), (10..40).rev().collect(), true, 10, 9),
+        (all.clone().byte_limited(2_000_000), (0..23).collect(), true, 22, 23),
+        (all.clone().byte_limited(2_000_000).reversed(), (17..40).rev().collect(), true, 17, 16),
+        (all.limited(50), (0..40).collect(), false, 200, 250),
+    ] {
+        for (written, refused) in [(outside, false), (inside, true)] {
+            let transaction = database.begin();
+            let page = range(&transaction, &read);
+            assert_eq!((first_bytes(&page), page.more), (expected.clone(), more), "{read:?}");
+            assert!(page.pairs.iter().all(|pair| *pair.value == *vec![pair.key[1]; 90_000]), "{read:?}");
+            let other = database.begin();
+            // The last one lies beyond the range, as far as the first byte goes.
+            let key = if written == 250 { vec![b'A'] } else { vec![b'@', written] };
+            other.set(&key, vec![written; 90_000]).unwrap();
+            wait(other.commit()).unwrap();
+            transaction.set(b"~", b"".as_slice()).unwrap();
+            assert_eq!(wait(transaction.commit()).is_err(), refused, "{read:?} and a write of {written}");
+            if written == 200 {
+                let transaction = database.begin();
+                transaction.clear(&key).unwrap();
+                wait(transaction.commit()).unwrap();
+            }
+        }
+    }
+}
+
+#[test]
+fn a_fence_that_hears_nothing_leaves_the_outcome_unknown() {
+    let mut unknown = 0;
+    for seed in seeds(16) {
+        let cluster = ClusterFile::new("seed=1");
+        let database = open(&cluster);
+        behave(&cluster, &format!("seed={seed} 1031did=0.5 1031not=0.5 read1031=0.3"));
+        let outcome = wait(database.run(fresh_id(&database), |transaction| async move { transaction.add(b"n", 1) }));
+        counters(&cluster);
+        let done = stored_number(&database, b"n");
+        match outcome {
+            // The fence found out, maybe after more attempts.
+            Ok(()) => assert_eq!(done, 1, "seed {seed}"),
+            Err(Error::MaybeCommitted) => unknown += 1,
+            Err(error) => {
+                assert!(matches!(error, Error::Cluster(ClusterError::Unreachable { .. })), "seed {seed}: {error}");
+                assert_eq!(done, 0, "seed {seed}: it says that nothing was done");
+            }
+        }
+        assert!(done <= 1, "seed {seed}");
+    }
+    assert!(unknown > 0);
+}
+
 /// None of the commits is answered before all are under way, so each that waited for another would wait in vain.
 #[test]
 fn commits_of_one_thread_are_under_way_together() {

@@ -3,6 +3,7 @@
 //! Invariant: jobs run in the order of their due times, those of one time in the order in which they came.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -34,6 +35,7 @@ pub(crate) fn after(delay: Duration, job: impl FnOnce() + Send + 'static) {
 
 /// Whether this was the first time.
 pub(crate) fn set_up() -> bool {
+    OWNER.store(std::process::id(), Ordering::Release);
     !std::mem::replace(&mut queue().is_set_up, true)
 }
 
@@ -62,10 +64,14 @@ pub(crate) fn run() {
     }
 }
 
-/// Ends the process if the network was stopped: what is given back afterwards, a client that is gone would get.
+/// The process that set the network up.
+static OWNER: AtomicU32 = AtomicU32::new(0);
+
+/// Ends the process if what is given back has nobody who takes it: the network was stopped, or is another process's.
 pub(crate) fn check(given_back: &str) {
-    if queue().is_stopped {
-        eprintln!("the double: one of its {given_back} was given back after it was stopped");
+    // First who asks: a forked child may have no more than the lock that another thread held.
+    if OWNER.load(Ordering::Acquire) != std::process::id() || queue().is_stopped {
+        eprintln!("the double: one of its {given_back} was given back to a client that is gone");
         std::process::abort();
     }
 }
