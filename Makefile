@@ -6,8 +6,9 @@ BIN := $(VENV)/bin
 CARGO ?= cargo
 SOURCES := $(shell find src foundationdb-sys/src -name '*.rs') foundationdb-sys/Cargo.toml README.md Cargo.toml Cargo.lock pyproject.toml $(shell find python -type f -not -name '*.pyc' -not -name '*.so')
 SEEDS ?= 50
+ITEMS ?= 1000000
 
-.PHONY: no-wheel help demo cross-check compatibility test test-hooks test-botocore test-rust test-python test-wheel test-all bench lint build develop clean
+.PHONY: no-wheel help demo cross-check compatibility test test-hooks test-botocore test-rust test-python test-wheel test-all bench bench-engines lint build develop clean
 
 help: ## what there is to run
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -65,6 +66,9 @@ bench: $(VENV)/.built ## speed, as ratios within one run
 	$(CARGO) bench --locked --bench cluster
 	$(BIN)/python benches/boto3_paths.py
 	$(BIN)/python benches/disk_paths.py
+
+bench-engines: ## the disk engine beside the stores it could lie on; ITEMS=10000000 for the table in docs/design.md
+	$(CARGO) run --locked --release --manifest-path benches/engines/Cargo.toml -- --items $(ITEMS)
 
 compatibility: ## write docs/compatibility.md anew from the table of operations
 	FDYNO_WRITE_DOCS=1 $(CARGO) test --locked --lib the_committed_page

@@ -73,7 +73,7 @@ pub fn measure(name: &str, scratch: &Path, trials: u64) -> Outcome<Vec<(String, 
     let (killed, closed) = (write("killed", JOURNAL_ITEMS, true)?, write("closed", JOURNAL_ITEMS, false)?);
     let mut answers = Answers::default();
     if let Some(journal) = largest(&killed.path, |file| store::is_journal(name, file))? {
-        let middle = written(&journal)? / 2;
+        let middle = killed.live(&journal)? / 2;
         for place in middle..middle + trials * JOURNAL_TRIALS {
             killed.try_one(&journal, Damage::Flip(place), false, &mut answers)?;
         }
@@ -136,6 +136,21 @@ struct Base {
 }
 
 impl Base {
+    /// Where a journal's last entry ends. SQLite writes its own from the beginning again, over what no longer counts: frames
+    /// of a page that repeat the two salts in the file's header are those that do.
+    fn live(&self, journal: &Path) -> Outcome<u64> {
+        const HEADER: usize = 32;
+        const FRAME: usize = 24 + 4096;
+        if self.name != "sqlite" {
+            return written(journal);
+        }
+        let bytes = fs::read(journal)?;
+        let salts = bytes.get(16..24);
+        let frames = bytes.get(HEADER..).unwrap_or_default().chunks_exact(FRAME);
+        let live = frames.take_while(|frame| frame.get(8..16) == salts).count();
+        Ok((HEADER + live * FRAME) as u64)
+    }
+
     fn try_one(&self, file: &Path, damage: Damage, checked: bool, answers: &mut Answers) -> Outcome<()> {
         if self.copy.exists() {
             fs::remove_dir_all(&self.copy)?;
@@ -156,7 +171,7 @@ impl Base {
                 0
             }
             Damage::Cut(bytes) => {
-                File::options().write(true).open(&file)?.set_len(written(&file)?.saturating_sub(bytes))?;
+                File::options().write(true).open(&file)?.set_len(self.live(&file)?.saturating_sub(bytes))?;
                 bytes / pairs::BYTES + 1
             }
         };

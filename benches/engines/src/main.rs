@@ -29,9 +29,10 @@ const MOST_BYTES: u64 = 5_500_000_000;
 const SMALL: u64 = 100_000;
 const SYNCED_SECONDS: u64 = 2;
 const READS: u64 = 100_000;
+/// Commits that are measured in a large database.
+const PUTS: u64 = 20_000;
 /// Commits before a kill.
 const UNSYNCED: u64 = 10_000;
-const PUTS: u64 = 20_000;
 
 struct Plan {
     engines: Vec<String>,
@@ -94,9 +95,9 @@ fn main() -> Outcome<()> {
         small(&plan)?;
     }
     if plan.has("size") {
-        large(&plan, plan.items.min(1_000_000))?;
+        large(&plan, plan.items.min(1_000_000), true)?;
         if plan.items > 1_000_000 {
-            large(&plan, plan.items)?;
+            large(&plan, plan.items, false)?;
         }
     }
     if plan.has("damage") {
@@ -172,6 +173,7 @@ fn small(plan: &Plan) -> Outcome<()> {
         Ok(told)
     })?;
     figures(&format!("put and commit, buffered, {SMALL} pairs"), "µs", &medians.of("put"));
+    figures(&format!("the same, mean, {SMALL} pairs"), "µs", &medians.of("put-mean"));
     figures(&format!("get, {SMALL} pairs"), "µs", &medians.of("get"));
     figures(&format!("range of 100, {SMALL} pairs"), "µs", &medians.of("range"));
     for (writers, together, how) in [(1, 0, "1 writer"), (16, 0, "16 writers"), (16, 1, "16 writers, gathered")] {
@@ -186,44 +188,36 @@ fn small(plan: &Plan) -> Outcome<()> {
     Ok(())
 }
 
-/// What grows with the database. One engine after the other, so that one large database lies on the disk at a time.
-fn large(plan: &Plan, items: u64) -> Outcome<()> {
-    let mut all = Vec::new();
-    for engine in &plan.engines {
-        let path = plan.fresh(engine, "large")?;
-        let mut told = child::run("load", engine, &path, &numbers([items, MOST_BYTES]))?;
-        let loaded = told.get("loaded").map_or(0, |loaded| *loaded as u64);
-        told.insert("amplification".to_owned(), tasks::amplification(&path, loaded)?);
-        let mut often = |task: &str, name: &str| -> Outcome<()> {
-            let mut samples = Vec::new();
-            for _ in 0..plan.rounds.max(3) {
-                samples.extend(child::run(task, engine, &path, &numbers([0]))?.get("open").copied());
-            }
-            told.insert(name.to_owned(), median(samples));
-            Ok(())
-        };
-        often("open", "open")?;
-        // The others have no such check.
-        if engine == "redb" || engine == "sqlite" {
-            often("open-checked", "checked")?;
+/// What grows with the database. `turns`: all engines' databases lie on the disk at once, and what is measured is measured
+/// in turns; else one engine comes after the other, so that the disk need not hold more than one large database.
+fn large(plan: &Plan, items: u64, turns: bool) -> Outcome<()> {
+    let mut told = vec![Vec::new(); plan.engines.len()];
+    if turns {
+        for (engine, told) in plan.engines.iter().zip(&mut told) {
+            told.push(loaded(plan, engine, items)?);
         }
-        // Opened before its figures are kept, so that the opening of a killed one can be told from it.
-        let reads = child::run("reads", engine, &path, &numbers([loaded, READS]))?;
-        told.extend(reads.into_iter().filter(|(name, _)| name != "open"));
-        child::run_until_killed("write", engine, &path, &numbers([loaded, UNSYNCED, 0, 1]))?;
-        let after = child::run("survivors", engine, &path, &numbers([loaded, UNSYNCED]))?;
-        told.insert("opening".to_owned(), after.get("open").copied().unwrap_or(f64::NAN));
-        told.insert("survivors".to_owned(), after.get("survivors").copied().unwrap_or(f64::NAN));
-        let puts = child::run("puts", engine, &path, &numbers([loaded + UNSYNCED, PUTS]))?;
-        told.extend(puts);
-        fs::remove_dir_all(&path)?;
-        eprintln!("{engine}: {told:?}");
-        all.push(told);
+        for _ in 0..plan.rounds {
+            for (engine, told) in plan.engines.iter().zip(&mut told) {
+                told.push(used(plan, engine, told.first())?);
+            }
+        }
     }
-    let figure = |name: &str| all.iter().map(|told| told.get(name).copied().unwrap_or(f64::NAN)).collect::<Vec<_>>();
+    for (engine, told) in plan.engines.iter().zip(&mut told) {
+        if !turns {
+            told.push(loaded(plan, engine, items)?);
+            for _ in 0..plan.rounds {
+                told.push(used(plan, engine, told.first())?);
+            }
+        }
+        told.push(killed(plan, engine, told.first())?);
+        eprintln!("{engine}: {told:?}");
+        fs::remove_dir_all(plan.data.join(format!("{engine}-large")))?;
+    }
+    let medians = Medians(told);
     for (what, unit, name) in [
         ("pairs loaded", "pairs", "loaded"),
         ("put and commit, buffered", "µs", "put"),
+        ("the same, mean", "µs", "put-mean"),
         ("get", "µs", "get"),
         ("range of 100", "µs", "range"),
         ("opening, closed before", "ms", "open"),
@@ -232,10 +226,44 @@ fn large(plan: &Plan, items: u64) -> Outcome<()> {
         ("resident memory after random gets", "MB", "resident"),
         ("bytes on disk / raw bytes", "x", "amplification"),
     ] {
-        figures(&format!("{what}, {items} pairs"), unit, &figure(name));
+        figures(&format!("{what}, {items} pairs"), unit, &medians.of(name));
     }
-    figures(&format!("buffered commits of {UNSYNCED} that survive kill -9"), "pairs", &figure("survivors"));
+    figures(&format!("buffered commits of {UNSYNCED} that survive kill -9"), "pairs", &medians.of("survivors"));
     Ok(())
+}
+
+/// How many pairs an engine's large database holds.
+fn items(told: Option<&Figures>) -> u64 {
+    told.and_then(|told| told.get("loaded")).map_or(0, |loaded| *loaded as u64)
+}
+
+fn loaded(plan: &Plan, engine: &str, wanted: u64) -> Outcome<Figures> {
+    let path = plan.fresh(engine, "large")?;
+    let mut told = child::run("load", engine, &path, &numbers([wanted, MOST_BYTES]))?;
+    told.insert("amplification".to_owned(), tasks::amplification(&path, items(Some(&told)))?);
+    // The others have no such check.
+    if engine == "redb" || engine == "sqlite" {
+        let checked = child::run("open-checked", engine, &path, &numbers([0]))?;
+        told.extend(checked.get("open").map(|open| ("checked".to_owned(), *open)));
+    }
+    Ok(told)
+}
+
+/// Opening, reads, and commits of pairs that are replaced.
+fn used(plan: &Plan, engine: &str, told: Option<&Figures>) -> Outcome<Figures> {
+    let path = plan.data.join(format!("{engine}-large"));
+    let mut figures = child::run("reads", engine, &path, &numbers([items(told), READS]))?;
+    figures.extend(child::run("puts", engine, &path, &numbers([0, PUTS]))?);
+    Ok(figures)
+}
+
+/// What is left after a kill, and how long it takes to open that.
+fn killed(plan: &Plan, engine: &str, told: Option<&Figures>) -> Outcome<Figures> {
+    let path = plan.data.join(format!("{engine}-large"));
+    child::run_until_killed("write", engine, &path, &numbers([items(told), UNSYNCED, 0, 1]))?;
+    let after = child::run("survivors", engine, &path, &numbers([items(told), UNSYNCED]))?;
+    let name = |name: &str| if name == "open" { "opening".to_owned() } else { name.to_owned() };
+    Ok(after.into_iter().map(|(told, figure)| (name(&told), figure)).collect())
 }
 
 fn damaged(plan: &Plan) -> Outcome<()> {
