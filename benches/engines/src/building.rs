@@ -7,6 +7,7 @@ use std::process::Command;
 use crate::Outcome;
 
 /// The crates a candidate brings, as they are depended on. Ours: what fdyno's disk engine depends on and nothing else does.
+/// fjall is built without lz4, as it is measured.
 fn crates(store: &str) -> &'static [(&'static str, &'static str)] {
     match store {
         "fdyno" => &[("lsm-tree", ""), ("sfa", ""), ("xxhash-rust", "\"xxh3\"")],
@@ -41,7 +42,10 @@ pub fn measure(store: &str, scratch: &Path) -> Outcome<(f64, usize)> {
     let mut manifest = "[package]\nname = \"cold\"\nedition = \"2024\"\n[workspace]\n[dependencies]\n".to_owned();
     for (name, features) in crates(store) {
         let version = version(name)?;
-        manifest.push_str(&format!("{name} = {{ version = \"={version}\", features = [{features}] }}\n"));
+        manifest.push_str(&format!(
+            "{name} = {{ version = \"={version}\", default-features = {}, features = [{features}] }}\n",
+            store != "fjall"
+        ));
     }
     fs::write(scratch.join("Cargo.toml"), manifest)?;
     let cargo = |what: &[&str]| -> Outcome<String> {
