@@ -39,6 +39,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _copy(source: str, destination: str, quiet: bool) -> int:
+    if destination == "memory:":
+        raise ValueError(f"{destination!r} would be gone as soon as it is copied to: 'file:./copy'")
     bar = None if quiet else _progress_bar()
     try:
         result = copy(source, destination, progress=None if bar is None else _report_to(bar))

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from . import _fdyno
-from ._database import Database, place_of
+from ._database import DEFAULT_ACCOUNT, Database, place_of
 
 
 @dataclass(frozen=True)
@@ -21,6 +21,8 @@ class CopyResult:
     #: BLAKE3 of all keys and values, equal on both sides.
     checksum: str
     tables: int
+    #: The copy, if it was made to ``"memory:"``; any other is opened by `connect`.
+    database: Database | None = field(default=None, repr=False, compare=False)
 
 
 def copy(
@@ -29,11 +31,12 @@ def copy(
     *,
     progress: Callable[[int, int], object] | None = None,
 ) -> CopyResult:
-    """Copies a whole database, with its change streams, to an empty place: a directory, or a cluster under a prefix.
+    """Copies a whole database, with its change streams, to an empty place: a directory, a cluster under a prefix, or memory.
 
     `source` is a url or path, of a database on disk that nobody has open, or an open `Database`; one in memory is copied
-    as it is now, whatever is written meanwhile. Nobody may write to one on a cluster until the copy is finished. Readers go on in the copy where they were: sequence numbers stay, later ones are
-    greater. `progress` is called after every step with the pairs and bytes copied so far; what it raises interrupts the
+    as it is now, whatever is written meanwhile. Nobody may write to one on a cluster until the copy is finished. A copy to
+    ``"memory:"`` is the result's `database`. Readers go on in the copy where they were: sequence numbers stay, later ones
+    are greater. `progress` is called after every step with the pairs and bytes copied so far; what it raises interrupts the
     copy, as Ctrl-C does. An interrupted copy goes on where it was when the call is repeated; until it is finished, it
     cannot be opened. At the end both sides are read once more and compared.
 
@@ -41,16 +44,18 @@ def copy(
     was written to meanwhile; and what `connect` raises, when one of them cannot be opened.
     """
     to = place_of(destination)
-    if to is None:
-        raise ValueError(f"{destination!r} would be gone as soon as it is copied to: 'file:./copy'")
+    account = source.account if isinstance(source, Database) else DEFAULT_ACCOUNT
     copier = _fdyno.Copier(_source_of(source), to)
+    core = None
     try:
         while (finished := copier.step()) is None:
             if progress is not None:
                 progress(*copier.done())
+        if to is None:
+            core = copier.database(account)
     finally:
         copier.close()
-    return CopyResult(*finished)
+    return CopyResult(*finished, database=None if core is None else Database(core))
 
 
 def _source_of(source: str | os.PathLike[str] | Database) -> _fdyno.Core | str | tuple[str | None, str]:

@@ -44,12 +44,12 @@ impl From<Somewhere> for Whereabouts {
 impl Copier {
     /// Begins a copy, or finds the one that was interrupted there.
     #[new]
-    fn new(py: Python<'_>, source: Given<'_>, destination: Somewhere) -> PyResult<Self> {
+    fn new(py: Python<'_>, source: Given<'_>, destination: Option<Somewhere>) -> PyResult<Self> {
         let source = match source {
             Given::Open(core) => Source::Open(core.store().clone()),
             Given::Closed(place) => Source::Closed(place.into()),
         };
-        let destination = destination.into();
+        let destination = destination.map_or(Whereabouts::Memory, Into::into);
         let begun = guarded(|| settle(py, async move { dispatch::begin_copy(source, destination).await }))?;
         Ok(Self { copying: Some(begun.map_err(failed)?) })
     }
@@ -59,6 +59,13 @@ impl Copier {
         let Some(copying) = &mut self.copying else { return Ok(None) };
         let reading = guarded(|| settle(py, copying.step()))?.map_err(failed)?;
         Ok(reading.map(|reading| (reading.pairs, reading.bytes, reading.checksum_text(), reading.tables)))
+    }
+
+    /// The copy itself, which only one in memory outlives.
+    fn database(&self, py: Python<'_>, account: &str) -> PyResult<Option<Core>> {
+        let Some(copying) = &self.copying else { return Ok(None) };
+        let store = guarded(|| settle(py, copying.open()))?.map_err(failed)?;
+        Ok(Some(Core::new(store, account.into())))
     }
 
     /// Pairs and bytes copied so far, those before an interruption included.

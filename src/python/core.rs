@@ -47,7 +47,7 @@ impl Core {
         &self.store
     }
 
-    fn new(store: Store, account: Arc<str>) -> Self {
+    pub(super) fn new(store: Store, account: Arc<str>) -> Self {
         Self { store, account, closed: AtomicBool::new(false) }
     }
 

@@ -136,6 +136,8 @@ pub async fn fork(store: &Store) -> Result<Store, Failure> {
 
 /// Where a database is that is to be opened.
 pub enum Whereabouts {
+    /// A new one, in memory.
+    Memory,
     Directory(PathBuf),
     /// The cluster file, or the one that the usual places name, and the database's name over there.
     Cluster(Option<PathBuf>, String),
@@ -150,6 +152,7 @@ pub enum Source {
 /// A copy that is being made, and what was opened for it.
 pub struct Copying {
     copy: Copy,
+    destination: Place,
     opened: Vec<Database>,
 }
 
@@ -164,6 +167,11 @@ impl Drop for Copying {
 impl Copying {
     pub async fn step(&mut self) -> Result<Option<Reading>, Failure> {
         Ok(self.copy.step().await?)
+    }
+
+    /// The copy itself, once it is finished. One in a directory is closed with what else was opened.
+    pub async fn open(&self) -> Result<Store, Failure> {
+        Ok(Store::open(self.destination.database.clone(), self.destination.prefix.clone()).await?)
     }
 
     /// Pairs and bytes.
@@ -197,12 +205,13 @@ pub async fn begin_copy(source: Source, destination: Whereabouts) -> Result<Copy
     // Synced, so that a source that is removed after its copy is missed by nobody.
     let destination = reach(destination, Durability::Fsync)?;
     opened.push(destination.database.clone());
-    let copy = Copy::begin(source, destination).await?;
-    Ok(Copying { copy, opened })
+    let copy = Copy::begin(source, destination.clone()).await?;
+    Ok(Copying { copy, destination, opened })
 }
 
 fn reach(place: Whereabouts, durability: Durability) -> Result<Place, Failure> {
     match place {
+        Whereabouts::Memory => Ok(Place { database: Database::memory(Clock::system()), prefix: Vec::new() }),
         Whereabouts::Directory(path) => {
             let options = DiskOptions { durability, ..DiskOptions::default() };
             let database = Database::disk(&path, options, Clock::system()).map_err(Error::from)?;

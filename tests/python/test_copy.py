@@ -222,9 +222,21 @@ def test_what_cannot_be_copied_is_refused(client, source, destination, tmp_path)
         fdyno.copy(source, source)
 
 
+def test_a_copy_in_memory_is_handed_over(client, source):
+    result = fdyno.copy(source, "memory:")
+    with fdyno.connect(source) as db:
+        before = list(db.changes("orders", region_name="eu-west-1"))
+        assert list(result.database.changes("orders", region_name="eu-west-1")) == before
+    with result.database.activate():
+        put(client, "only in the copy")
+    after = list(result.database.changes("orders", region_name="eu-west-1"))
+    assert len(after) == len(before) + 1
+    assert int(after[-1].sequence_number) > int(before[-1].sequence_number)
+    # What was copied from is as it was, and memory is a place to copy from as well.
+    assert fdyno.copy(result.database.fork(), "memory:").database.info()["engine"] == "memory"
+
+
 def test_urls_that_name_no_place_are_refused(source):
-    with pytest.raises(ValueError, match="would be gone"):
-        fdyno.copy(source, "memory:")
     with pytest.raises(ValueError, match="new, empty database"):
         fdyno.copy("memory:", source)
     with pytest.raises(ValueError, match="no option 'prefx'"):
@@ -251,6 +263,7 @@ def test_the_command_copies_and_says_what(source, destination, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (("file:absent", "memory:"), "would be gone"),
         (("file:absent", "file:copy"), "there is no database at the source"),
         (("nonsense", "file:copy"), "'nonsense' is no database url"),
         (("file:absent", "fdb:?prefx=a"), "no option 'prefx'"),
