@@ -211,7 +211,7 @@ fn code_outside_tests_has_one_clock_one_source_of_randomness_and_typed_errors() 
         ("panic!(", &[]),
         ("todo!(", &[]),
         ("unimplemented!(", &[]),
-        ("unsafe", &["kv/foundationdb/network.rs", "kv/foundationdb/transaction.rs"]),
+        ("unsafe", &["kv/foundationdb/network.rs", "kv/foundationdb/owned.rs"]),
         ("thread::sleep", &[]),
         ("SystemTime", &["clock.rs"]),
         // The age of snapshots, and how long a cluster may take: neither shows in what is stored.
