@@ -58,3 +58,22 @@ pub(super) fn wait_on_thread<T>(future: impl Future<Output = T>, patience: Durat
         thread::park_timeout(left);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+
+    use super::*;
+
+    #[test]
+    fn an_answer_that_comes_while_it_is_asked_for_is_seen_at_once() {
+        let mut polls = 0;
+        // As the binding's future after it changed hands: by the time it has noted whom to wake, the one before was woken.
+        let answer = pin!(Answer::to(poll_fn(|_| {
+            polls += 1;
+            if polls == 1 { Poll::Pending } else { Poll::Ready("there") }
+        })));
+        let seen = answer.poll(&mut Context::from_waker(Waker::noop())).map(Owned::take);
+        assert_eq!(seen, Poll::Ready("there"));
+    }
+}
