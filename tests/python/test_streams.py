@@ -202,10 +202,12 @@ def test_an_iterator_starts_at_a_time(db, client, streams, arn):
     db.clock.advance(seconds=100)
     middle = db.clock.now()
     write(client, "c", "d")
+    # Versions of a cluster do not: times follow from samples, and a moment may lie a little before what was written then.
+    tells_time = db.info()["engine"] != "foundationdb"
     starts = {
         middle - datetime.timedelta(days=1): ["a", "b", "c", "d"],
         middle - datetime.timedelta(seconds=50): ["c", "d"],
-        middle - datetime.timedelta(milliseconds=1): ["c", "d"],
+        middle - datetime.timedelta(milliseconds=1 if tells_time else 1_000): ["c", "d"],
         middle + datetime.timedelta(seconds=50): [],
     }
     for moment, expected in starts.items():
