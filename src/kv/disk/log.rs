@@ -60,6 +60,15 @@ pub(super) struct Recovered {
 }
 
 impl Log {
+    /// Makes the first segment of a new database, unless there is one.
+    pub(super) fn prepare(directory: &Path) -> Result<()> {
+        let Segments { superseded, live } = segments(directory)?;
+        if superseded.is_empty() && live.is_empty() {
+            Self::create(directory, 1, Progress::default())?;
+        }
+        Ok(())
+    }
+
     /// Reads the log behind `applied`, gives each round to `replay`, and opens it for appending.
     ///
     /// # Errors
@@ -87,11 +96,7 @@ impl Log {
             superseded.extend(current.replace(Segment { number, path, bytes, end }).map(|before| before.path));
         }
         let Some(last) = current else {
-            if applied.round > 0 {
-                return Err(damaged(directory, "the log is missing"));
-            }
-            let log = Self::create(directory, 1, Progress::default())?;
-            return Ok(Recovered { log, earlier: Vec::new(), torn: 0 });
+            return Err(damaged(directory, "the log is missing"));
         };
         if reading.end == End::Sealed {
             return Err(damaged(&last.path, "the segment that follows it is missing"));
@@ -101,9 +106,13 @@ impl Log {
             return Err(damaged(&last.path, "commits that the tree holds are missing"));
         }
         let torn = (last.bytes.len() - last.end) as u64;
-        let was_closed = torn == 0 && reading.end == End::Closed;
-        let file = if was_closed { last.open()? } else { last.make_durable(directory)? };
-        let Segment { number, path, end, .. } = last;
+        let (file, end) = match reading.end {
+            // The mark is overwritten by what comes next, which is never shorter: it may be here and not on the disk, if its
+            // sync failed, and nothing may stand behind a frame that a loss of power takes away.
+            End::Closed { at } if torn == 0 => (last.open(at)?, at),
+            _ => (last.make_durable(directory)?, last.end),
+        };
+        let Segment { number, path, .. } = last;
         let log =
             Self { directory: directory.to_owned(), path, file, segment: number, length: end as u64, broken: None };
         Ok(Recovered { log, earlier: superseded, torn })
@@ -201,11 +210,11 @@ impl Segment {
         Ok(())
     }
 
-    /// Opens it for appending behind its whole frames.
-    fn open(&self) -> Result<File> {
+    /// Opens it for appending at `end`.
+    fn open(&self, end: usize) -> Result<File> {
         let mut file =
             OpenOptions::new().write(true).open(&self.path).map_err(|error| io("open", &self.path, &error))?;
-        file.seek(SeekFrom::Start(self.end as u64)).map_err(|error| io("seek in", &self.path, &error))?;
+        file.seek(SeekFrom::Start(end as u64)).map_err(|error| io("seek in", &self.path, &error))?;
         Ok(file)
     }
 
@@ -216,7 +225,7 @@ impl Segment {
         let file = match write_whole(&self.path, frames) {
             // A full disk must not keep anybody from reading, or from making room.
             Err(error) if matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded) => {
-                let file = self.open()?;
+                let file = self.open(self.end)?;
                 file.set_len(self.end as u64).map_err(|error| io("shorten", &self.path, &error))?;
                 file.sync_all().map_err(|error| io("sync", &self.path, &error))?;
                 file
@@ -234,8 +243,10 @@ enum End {
     Open,
     /// The log goes on in the next segment.
     Sealed,
-    /// The database was closed in good order.
-    Closed,
+    /// The database was closed in good order, by a mark that begins at this byte.
+    Closed {
+        at: usize,
+    },
 }
 
 /// Goes through segments in order and checks that nothing is missing between them.
@@ -290,7 +301,7 @@ impl Reading {
                     return Err(damaged(path, &format!("commits before byte {offset} are missing")));
                 }
                 Entry::Seal { .. } => self.end = End::Sealed,
-                Entry::Close { .. } => self.end = End::Closed,
+                Entry::Close { .. } => self.end = End::Closed { at: offset },
             }
             offset = next;
         }

@@ -144,6 +144,10 @@ impl Disk {
         // What is named here may have been so for a moment only; soon it is what the log is shortened by.
         sync_directory(&directory.tree())?;
         manifest::check(&directory.tree())?;
+        // A log stands beside every tree, so that a tree without one is known to have lost it.
+        if !directory.tree().join("current").exists() {
+            log::Log::prepare(&directory.log())?;
+        }
         let tree = Tree::open(&directory.tree(), options.cache_bytes)?;
         let applied = tree.progress()?;
         let mut progress = applied;
@@ -339,6 +343,10 @@ impl Shared {
 
     /// Queues a commit for the next round.
     fn queue_up(&self, pending: Pending<Self>) -> Result<Waiting> {
+        // Before the queue's lock, which a thread of the parent may have held when this process was forked.
+        if self.generation != fork::generation() {
+            return Err(Error::Forked);
+        }
         let mut queue = self.queue();
         // Under the lock that closing takes as well, or the thread that commits might have looked for the last time.
         self.check_open()?;

@@ -279,6 +279,18 @@ fn a_missing_file_is_an_error() {
 }
 
 #[test]
+fn a_database_that_was_never_flushed_is_not_empty_without_its_log() {
+    let directory = tempfile::tempdir().unwrap();
+    fill(&open(directory.path()).unwrap(), 0..50);
+    for segment in segments(directory.path()) {
+        fs::remove_file(segment).unwrap();
+    }
+    assert!(matches!(outcome(directory.path()), Err(Error::Corrupt(text)) if text.contains("the log is missing")));
+    fs::remove_dir_all(directory.path().join("log")).unwrap();
+    assert!(matches!(outcome(directory.path()), Err(Error::Corrupt(text)) if text.contains("the log is missing")));
+}
+
+#[test]
 fn a_newer_format_is_refused_by_its_number() {
     let directory = tempfile::tempdir().unwrap();
     fill(&open(directory.path()).unwrap(), 0..2);

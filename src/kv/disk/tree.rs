@@ -15,6 +15,7 @@ use lsm_tree::{AbstractTree, AnyTree, Cache, Config, Guard, IterGuardImpl, Seque
 
 use super::super::merge::Pair;
 use super::super::{Bytes, Error, KeyValue, Result, Version};
+use super::directory::io;
 
 /// Compactions one flush is followed by at most, before the next flush is looked for.
 const COMPACTIONS: usize = 16;
@@ -212,7 +213,7 @@ impl Tree {
     fn write_tables(&self, write: impl FnOnce() -> lsm_tree::Result<()>) -> Result<()> {
         let first = self.tree.next_table_id();
         write().map_err(|error| {
-            if !self.is_astray() {
+            if self.is_astray() == Ok(false) {
                 self.remove_unnamed_tables(first);
             }
             self.told(&error)
@@ -221,9 +222,14 @@ impl Tree {
 
     /// Whether the files name another version than the one in memory. An attempt that failed after it had renamed `current` leaves
     /// it so, and the next would overwrite, under the same number, the version that the files name.
-    pub(super) fn is_astray(&self) -> bool {
-        let named = std::fs::read(self.path.join("current")).ok().and_then(|bytes| bytes.first_chunk().copied());
-        named.map(u64::from_le_bytes) != Some(self.tree.current_version().id())
+    ///
+    /// # Errors
+    /// `Io` when the files cannot be read, so that nothing is known and nothing may be written.
+    pub(super) fn is_astray(&self) -> Result<bool> {
+        let current = self.path.join("current");
+        let bytes = std::fs::read(&current).map_err(|error| io("read", &current, &error))?;
+        let named = bytes.first_chunk().map(|number| u64::from_le_bytes(*number));
+        Ok(named != Some(self.tree.current_version().id()))
     }
 
     /// Removes tables from the id `first` on that the tree does not know. Only the thread that writes tables may ask for it.

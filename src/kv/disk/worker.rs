@@ -139,7 +139,7 @@ impl Shared {
                     orders.trouble = None;
                     orders.work |= more;
                 }
-                Err(error) if self.tree.is_astray() => {
+                Err(error) if self.tree.is_astray() == Ok(true) => {
                     drop(orders);
                     return self.desk.give_up(&error.reason());
                 }
@@ -158,6 +158,10 @@ impl Shared {
     }
 
     fn flush_and_merge(&self, segments: &[PathBuf]) -> Result<bool> {
+        // The last attempt may have failed while nobody could look.
+        if self.tree.is_astray()? {
+            return Err(Error::Io("the tree's files are ahead of what is in memory".to_owned()));
+        }
         // The segments were named before the flush begins, so it covers all that they hold.
         self.tree.flush(self.oldest_read())?;
         for path in segments {

@@ -115,9 +115,9 @@ impl Cluster {
     }
 
     pub(super) fn begin(&self) -> Transaction {
-        let begun = network::check()
+        let begun = network::call()
             .map_err(super::Error::from)
-            .and_then(|()| self.0.database.create_trx().map_err(|error| error::of_read(error, self)));
+            .and_then(|_call| self.0.database.create_trx().map_err(|error| error::of_read(error, self)));
         Transaction::new(self.clone(), begun)
     }
 
@@ -131,10 +131,8 @@ impl Cluster {
 
     /// Waits as the client would before attempt number `attempt`: at random, and longer from one to the next.
     pub(super) async fn back_off(&self, attempt: u32) {
-        if network::check().is_err() {
-            return;
-        }
-        let Ok(mut waiting) = self.0.database.create_trx() else { return };
+        let begun = network::call().map(|_call| self.0.database.create_trx());
+        let Ok(Ok(mut waiting)) = begun else { return };
         for _ in 0..attempt.min(LONGEST_BACK_OFF) {
             // A transaction waits longer each time it is told of an error.
             match Answer::to(waiting.on_error(client::FdbError::from_code(NOT_COMMITTED))).await.take() {

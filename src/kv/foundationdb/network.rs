@@ -5,7 +5,7 @@
 
 use std::path::Path;
 use std::process;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::thread::{self, JoinHandle};
 
 use ::foundationdb as client;
@@ -36,9 +36,29 @@ static OWNER: AtomicU32 = AtomicU32::new(NOBODY);
 
 const NOBODY: u32 = 0;
 
+/// How many calls of the client are under way in threads of this process.
+static CALLS: AtomicUsize = AtomicUsize::new(0);
+
+/// A call of the client, which is not stopped before this is dropped. Never held while one waits.
+pub(super) struct Call(());
+
+impl Drop for Call {
+    fn drop(&mut self) {
+        CALLS.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// Begins a call of the client, if it may be called.
+pub(super) fn call() -> Result<Call, ClusterError> {
+    // Counted before it is asked: whoever stops the client forbids first, and then waits for those that are counted.
+    CALLS.fetch_add(1, Ordering::SeqCst);
+    let call = Call(());
+    check().map(|()| call)
+}
+
 /// Whether the client may be called.
-pub(super) fn check() -> Result<(), ClusterError> {
-    match OWNER.load(Ordering::Acquire) {
+fn check() -> Result<(), ClusterError> {
+    match OWNER.load(Ordering::SeqCst) {
         NOBODY => Err(ClusterError::ShutDown),
         owner if owner == process::id() => Ok(()),
         _ => Err(ClusterError::UsedAfterFork),
@@ -102,8 +122,11 @@ pub fn shut_down() {
         return;
     }
     let running = std::mem::replace(&mut *state, State::Stopped);
-    OWNER.store(NOBODY, Ordering::Release);
+    OWNER.store(NOBODY, Ordering::SeqCst);
     drop(state);
+    while CALLS.load(Ordering::SeqCst) > 0 {
+        thread::yield_now();
+    }
     if let State::Running { stop, thread } = running
         && stop.stop().is_ok()
     {

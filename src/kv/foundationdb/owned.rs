@@ -43,7 +43,7 @@ impl<T> DerefMut for Owned<T> {
 
 impl<T> Drop for Owned<T> {
     fn drop(&mut self) {
-        if network::check().is_ok() {
+        if let Ok(_call) = network::call() {
             // SAFETY: this is the drop of the one owner, which does not touch the value again.
             #[expect(unsafe_code, reason = "a handle of a client that is gone must not be given back to it")]
             unsafe {

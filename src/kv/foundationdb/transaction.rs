@@ -74,7 +74,7 @@ impl Transaction {
     fn with<T>(&self, work: impl FnOnce(&mut Open) -> Result<T>) -> Result<T> {
         match &mut *self.state() {
             State::Open(open) => {
-                network::check()?;
+                let _call = network::call()?;
                 work(open)
             }
             State::Refused(error) => Err(error.clone()),

@@ -32,6 +32,7 @@ fn rounds(directory: &Path, applied: u64) -> Result<Vec<u64>> {
 /// Rounds 1 to 9 in three segments of three, the last one not closed.
 fn three_segments() -> TempDir {
     let directory = tempfile::tempdir().unwrap();
+    Log::prepare(directory.path()).unwrap();
     let mut log = open(directory.path(), 0).unwrap().1.log;
     for round in 1..=9 {
         append(&mut log, round);
@@ -126,10 +127,39 @@ fn segments_whose_removal_was_undone_in_part_are_removed_again() {
 }
 
 #[test]
+fn a_log_that_is_gone_is_never_taken_for_a_new_one() {
+    let directory = tempfile::tempdir().unwrap();
+    assert!(is_refused(&directory, 0));
+    Log::prepare(directory.path()).unwrap();
+    Log::prepare(directory.path()).unwrap();
+    assert!(rounds(directory.path(), 0).unwrap().is_empty());
+}
+
+#[test]
 fn without_its_last_segment_the_log_is_refused() {
     let directory = three_segments();
     fs::remove_file(segment(&directory, 3)).unwrap();
     assert!(is_refused(&directory, 0));
+}
+
+#[test]
+fn what_comes_after_a_close_stands_in_its_place() {
+    let directory = three_segments();
+    let path = segment(&directory, 3);
+    open(directory.path(), 0).unwrap().1.log.close(9).unwrap();
+    let closed = fs::metadata(&path).unwrap().len();
+    for _ in 0..3 {
+        // Its mark may never have reached the disk: then a loss of power leaves zeros there.
+        let mut log = open(directory.path(), 0).unwrap().1.log;
+        assert_eq!(log.length + frame::Writer::close(9).len() as u64, closed);
+        log.close(9).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().len(), closed);
+    }
+    let mut log = open(directory.path(), 0).unwrap().1.log;
+    append(&mut log, 10);
+    append(&mut log, 11);
+    assert_eq!(rounds(directory.path(), 0).unwrap(), (1..=11).collect::<Vec<_>>());
+    assert!(frame::Writer::close(9).len() <= frame::Writer::round(10, Version(100)).len(), "no end of it stays behind");
 }
 
 #[cfg(unix)]
