@@ -192,7 +192,7 @@ def place_of(url: str | os.PathLike[str]) -> str | tuple[str | None, str] | None
         url = "file:" + os.fspath(url)
     scheme, colon, rest = url.partition(":")
     if colon and scheme == "file":
-        path = os.path.expanduser(rest.removeprefix("//") if rest.startswith("///") else rest)
+        path = _path(url, rest)
         if not path:
             raise ValueError(f"{url!r} names no directory: 'file:./data'")
         return path
@@ -207,10 +207,20 @@ def place_of(url: str | os.PathLike[str]) -> str | tuple[str | None, str] | None
 _LONGEST_PREFIX = 48
 
 
+def _path(url: str, path: str) -> str:
+    """The path of a url, behind its scheme or behind ``//`` and no host."""
+    if path.startswith("//"):
+        path = path.removeprefix("//")
+        if not path.startswith("/"):
+            scheme = url.partition(":")[0]
+            raise ValueError(f"{url!r} names a host: '{scheme}:./name' or '{scheme}:///absolute/name'")
+    return os.path.expanduser(path)
+
+
 def _cluster(url: str, rest: str) -> tuple[str | None, str]:
     """The cluster file, if one is named, and the prefix of an ``fdb:`` url."""
     path, _, query = rest.partition("?")
-    path = os.path.expanduser(path.removeprefix("//") if path.startswith("///") else path)
+    path = _path(url, path)
     try:
         options = dict(urllib.parse.parse_qsl(query, keep_blank_values=True, strict_parsing=bool(query), errors="strict"))
     except ValueError as error:

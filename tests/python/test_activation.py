@@ -454,6 +454,12 @@ def test_local_decorates_a_unittest_case_around_its_set_up(client):
     assert (result.testsRun, result.errors, result.failures) == (2, [], [])
 
 
+@pytest.mark.parametrize("url", ["file://data", "file://localhost/data", "file://~/data", "fdb://localhost/fdb.cluster"])
+def test_a_url_with_a_host_is_an_error(url):
+    with pytest.raises(ValueError, match="names a host"):
+        fdyno.connect(url)
+
+
 def test_an_unknown_url_is_an_error():
     with pytest.raises(ValueError, match="no database url"):
         fdyno.connect("postgres://")
