@@ -202,6 +202,8 @@ pub async fn begin_copy(source: Source, destination: Whereabouts) -> Result<Copy
             place
         }
     };
+    // Before anything is made at the destination.
+    Copy::check_source(&source).await?;
     // Synced, so that a source that is removed after its copy is missed by nobody.
     let destination = reach(destination, Durability::Fsync)?;
     opened.push(destination.database.clone());

@@ -139,6 +139,16 @@ pub async fn copy(source: Place, destination: Place) -> Result<Reading, CopyErro
 }
 
 impl Copy {
+    /// Whether there is anything to copy from: for whoever would have to make the destination first.
+    ///
+    /// # Errors
+    /// Those of `begin` that speak of the source.
+    pub async fn check_source(source: &Place) -> Result<(), CopyError> {
+        let source = attach(source.clone()).await?;
+        source.database().run_read_only(|transaction| last_commit(&source, transaction)).await?;
+        Ok(())
+    }
+
     /// Begins a copy, or finds the one that was interrupted.
     pub async fn begin(source: Place, destination: Place) -> Result<Self, CopyError> {
         let source = attach(source).await?;

@@ -212,6 +212,11 @@ def test_what_cannot_be_copied_is_refused(client, source, destination, tmp_path)
         fdyno.copy(tmp_path / "used", destination)
     with pytest.raises(fdyno.CopyError, match="the source is itself an unfinished copy"):
         fdyno.copy(destination, tmp_path / "third")
+    closed = fdyno.connect(tmp_path / "used")
+    closed.close()
+    with pytest.raises(fdyno.DatabaseError, match="closed"):
+        fdyno.copy(closed, tmp_path / "third")
+    assert not (tmp_path / "third").exists(), "a refused copy leaves nothing"
     with fdyno.connect(source) as db, db.activate():
         with pytest.raises(fdyno.DatabaseLockedError):
             fdyno.copy(source, tmp_path / "fourth")
