@@ -109,12 +109,12 @@ pub fn label(store: &Store) -> String {
 
 /// A new, empty database in memory.
 pub async fn open_memory() -> Result<Store, Failure> {
-    Ok(Store::open(Database::memory(Clock::system()), Vec::new()).await?)
+    open(Whereabouts::Memory, Durability::default()).await
 }
 
 /// The database called `name` on a cluster. Opening waits on its thread, for a few seconds at most.
 pub async fn open_cluster(cluster_file: Option<PathBuf>, name: &str) -> Result<Store, Failure> {
-    Ok(Store::open_on_cluster(cluster(cluster_file)?, name).await?)
+    open(Whereabouts::Cluster(cluster_file, name.to_owned()), Durability::default()).await
 }
 
 fn cluster(cluster_file: Option<PathBuf>) -> Result<Database, Failure> {
@@ -125,9 +125,12 @@ fn cluster(cluster_file: Option<PathBuf>) -> Result<Database, Failure> {
 /// The database in a directory.
 pub async fn open_disk(path: &Path, synced: bool) -> Result<Store, Failure> {
     let durability = if synced { Durability::Fsync } else { Durability::Buffered };
-    let options = DiskOptions { durability, ..DiskOptions::default() };
-    let database = Database::disk(path, options, Clock::system()).map_err(Error::from)?;
-    Ok(Store::open(database, Vec::new()).await?)
+    open(Whereabouts::Directory(path.to_path_buf()), durability).await
+}
+
+async fn open(place: Whereabouts, durability: Durability) -> Result<Store, Failure> {
+    let Place { database, prefix } = reach(place, durability)?;
+    Ok(Store::open(database, prefix).await?)
 }
 
 pub async fn fork(store: &Store) -> Result<Store, Failure> {

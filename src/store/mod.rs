@@ -80,15 +80,7 @@ struct Inner {
 impl Store {
     /// Opens the database under `prefix`; an empty one gets its format version and a random id.
     pub async fn open(database: kv::Database, prefix: Vec<u8>) -> Result<Self, Error> {
-        Self::open_in(database, Keyspace::new(prefix)).await
-    }
-
-    /// Opens the database called `name` of several that share a cluster. Names of up to 48 bytes leave room for every key.
-    pub async fn open_on_cluster(database: kv::Database, name: &str) -> Result<Self, Error> {
-        Self::open_in(database, Keyspace::on_cluster(name)).await
-    }
-
-    async fn open_in(database: kv::Database, keyspace: Keyspace) -> Result<Self, Error> {
+        let keyspace = Keyspace::new(prefix);
         let fresh_id = database.clock().random_u128().to_be_bytes();
         let (id, incarnation, timeline) = database
             .run(
