@@ -55,7 +55,6 @@ impl Planned<'_> {
             Verb::Delete => Ok(Change::Delete),
             Verb::Put => Ok(Change::Put(self.attributes.clone())),
             Verb::Update => updated(&self.table, self.attributes, self.expressions.update.as_ref(), item)
-                .map(Change::Put)
                 .map_err(|error| validation_reason(Some(&error))),
         }
     }

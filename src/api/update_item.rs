@@ -96,7 +96,7 @@ pub async fn run(store: &Store, realm: &Realm, input: &Input) -> Result<Output, 
     let key = keys::from_parameter(&table, key_item)?;
     check_touches_no_key(&table, update)?;
     let on_failure = asked.on_condition_failure == Some("ALL_OLD");
-    let change = |old: Option<&Item>| updated(&table, key_item, update, old).map(Change::Put);
+    let change = |old: Option<&Item>| updated(&table, key_item, update, old);
     let written = single_write::write(store, &table, &key, expressions.condition.as_ref(), on_failure, change).await?;
     let mut output = Output::new(&table, name.given, &key, &written, asked);
     output.attributes = attributes(asked.return_values, update, written);
@@ -114,13 +114,17 @@ pub fn check_touches_no_key(table: &Table, update: Option<&Update>) -> Result<()
     }
 }
 
-/// The item that `update` makes of `old`; without an update the old item, or one of the key alone.
-pub fn updated(table: &Table, key: &Item, update: Option<&Update>, old: Option<&Item>) -> Result<Item, Error> {
-    let Some(update) = update else { return Ok(old.unwrap_or(key).clone()) };
+/// What `update` makes of `old`; without an update the old item, or one of the key alone. One that only takes away makes no
+/// item where there is none.
+pub fn updated(table: &Table, key: &Item, update: Option<&Update>, old: Option<&Item>) -> Result<Change, Error> {
+    let Some(update) = update else { return Ok(Change::Put(old.unwrap_or(key).clone())) };
     let item = update.apply(old, key)?;
+    if old.is_none() && update.only_takes_away() {
+        return Ok(Change::Keep);
+    }
     keys::check_updated(table, &item, |name| update.touched().any(|touched| touched == name))?;
     check_item_size(&item, UPDATED_ITEM_TOO_LARGE)?;
-    Ok(item)
+    Ok(Change::Put(item))
 }
 
 /// What ReturnValues asks for; nothing at all where it would be empty.

@@ -91,6 +91,13 @@ impl Update {
         self.actions.iter().map(|action| &action.path.root)
     }
 
+    /// Whether all its actions are REMOVE and DELETE, which find nothing to do where there is no item: DynamoDB then makes none
+    /// ("there is no attribute to delete", AttributeValueUpdate in the API reference).
+    pub fn only_takes_away(&self) -> bool {
+        !self.actions.is_empty()
+            && self.actions.iter().all(|action| matches!(action.change, Change::Remove | Change::Delete(_)))
+    }
+
     /// ReturnValues UPDATED_OLD: what was at the updated paths, and nothing beside them.
     pub fn updated_old(&self, old: Option<&Item>) -> Item {
         old.map(|old| self.projection().apply(old)).unwrap_or_default()

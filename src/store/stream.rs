@@ -273,8 +273,8 @@ impl Store {
 
     /// The place where an iterator of this kind starts.
     ///
-    /// Errors: `Validation` for a sequence number that is none or lies outside the stream; `TrimmedDataAccess` for one
-    /// that was trimmed.
+    /// Errors: `Validation` for a sequence number that is none or lies outside the stream, and for a time in the future;
+    /// `TrimmedDataAccess` for a sequence number that was trimmed.
     pub async fn stream_cursor(&self, stream: &Stream, start: &StreamStart) -> Result<Cursor, Error> {
         self.snapshot(|transaction| async move {
             let (trimmed, times) = try_join!(self.trim_mark(&transaction, stream.table_id), self.times(&transaction))?;
@@ -287,6 +287,10 @@ impl Store {
                 StreamStart::Latest => now,
                 StreamStart::AtTimestamp(time) => {
                     let at = times.position_at(*time);
+                    // A clock that was set back shows less than the records do: what they tell is no future.
+                    if at > now && *time > self.clock().now() {
+                        return Err(Error::validation("Invalid Timestamp: it lies in the future"));
+                    }
                     at.max(first).min(now.max(first))
                 }
                 StreamStart::At(number) => self.given_position(stream, number, trimmed, horizon, now)?,

@@ -208,10 +208,23 @@ def test_an_iterator_starts_at_a_time(db, client, streams, arn):
         middle - datetime.timedelta(days=1): ["a", "b", "c", "d"],
         middle - datetime.timedelta(seconds=50): ["c", "d"],
         middle - datetime.timedelta(milliseconds=1 if tells_time else 1_000): ["c", "d"],
-        middle + datetime.timedelta(seconds=50): [],
     }
     for moment, expected in starts.items():
         assert names(read(streams, arn, "AT_TIMESTAMP", Timestamp=moment)) == expected
+    db.clock.advance(seconds=100)
+    assert read(streams, arn, "AT_TIMESTAMP", Timestamp=middle + datetime.timedelta(seconds=50)) == []
+
+
+def test_no_iterator_starts_in_the_future(db, client, streams, arn, refused):
+    needs_parameter(streams, "GetShardIterator", "Timestamp")
+    write(client, "a")
+    request = {"StreamArn": arn, "ShardId": shard(streams, arn)["ShardId"], "ShardIteratorType": "AT_TIMESTAMP"}
+    future = db.clock.now() + datetime.timedelta(minutes=1)
+    refused.invalid(streams.get_shard_iterator, re.compile("^Invalid Timestamp"), Timestamp=future, **request)
+    # What was written before the clock was set back is no future.
+    written = db.clock.now()
+    db.clock.advance(hours=-1)
+    assert streams.get_shard_iterator(Timestamp=written - datetime.timedelta(seconds=10), **request)
 
 
 def test_latest_follows_what_comes(client, streams, arn):

@@ -112,9 +112,25 @@ def test_an_update_without_an_expression_makes_the_bare_item(client, table):
     assert scan_all(client, table) == [KEY]
 
 
-def test_an_update_that_only_removes_makes_the_bare_item(client, table):
-    client.update_item(TableName=table, Key=KEY, UpdateExpression="REMOVE x")
-    assert scan_all(client, table) == [KEY]
+@pytest.mark.parametrize(
+    "update",
+    [
+        {"UpdateExpression": "REMOVE x, y"},
+        {"UpdateExpression": "REMOVE x DELETE y :y", "ExpressionAttributeValues": {":y": {"SS": ["a"]}}},
+        {"AttributeUpdates": {"x": {"Action": "DELETE"}}},
+        {"AttributeUpdates": {"x": {"Action": "DELETE", "Value": {"NS": ["1"]}}}},
+    ],
+)
+def test_an_update_that_only_takes_away_makes_no_item(client, table, update):
+    answer = client.update_item(TableName=table, Key=KEY, ReturnValues="ALL_NEW", **update)
+    assert "Attributes" not in answer
+    assert scan_all(client, table) == []
+
+
+def test_a_transactions_update_that_only_takes_away_makes_no_item(client, table):
+    update = {"TableName": table, "Key": KEY, "UpdateExpression": "REMOVE x"}
+    client.transact_write_items(TransactItems=[{"Update": update}])
+    assert scan_all(client, table) == []
 
 
 NEW = {**START, "n": N(11), "fresh": S("new")}
