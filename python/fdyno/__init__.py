@@ -16,6 +16,8 @@ from ._changes import ABSENT, Change, Changes, Difference
 from ._client import Client
 from ._copy import CopyResult, copy
 from ._database import Database, connect
+from ._event_delivery import EventSourceSummary
+from ._event_source import EventSource
 from ._fdyno import (
     Clock,
     ClusterError,
@@ -26,12 +28,14 @@ from ._fdyno import (
     InternalError,
     __version__,
 )
+from ._lambda_event import BatchFailed, LambdaContext
 from ._local import local
 from ._tables import Table, Tables
 
 __all__ = [
     "ABSENT",
     "Activation",
+    "BatchFailed",
     "Call",
     "Change",
     "Changes",
@@ -45,7 +49,10 @@ __all__ = [
     "DatabaseError",
     "DatabaseLockedError",
     "Difference",
+    "EventSource",
+    "EventSourceSummary",
     "InternalError",
+    "LambdaContext",
     "Table",
     "Tables",
     "__version__",

@@ -14,7 +14,10 @@ from . import _errors, _fdyno, _hook
 from ._activation import Activation, Passthrough, state
 from ._changes import Changes
 from ._client import Client, operations_of, snake_case
+from ._event_delivery import Checkpoint, Destination, Handler
+from ._event_source import EventSource, event_source
 from ._region import configured_region
+from ._stream_reader import Start
 from ._tables import Table, Tables
 
 #: The account that tables belong to unless another is asked for.
@@ -118,6 +121,63 @@ class Database:
         Raises `ValueError` when the region has no such table, or the table has no stream.
         """
         return Changes(self, table, configured_region() if region_name is None else region_name, stream_arn)
+
+    def event_source(
+        self,
+        table: str,
+        handler: Handler,
+        *,
+        batch_size: int = 100,
+        window: int = 0,
+        filters: Any = None,
+        bisect_on_error: bool = False,
+        retries: int = -1,
+        max_age: int = -1,
+        on_failure: Destination | None = None,
+        report_batch_item_failures: bool = False,
+        parallelization: int = 1,
+        tumbling_window: int | None = None,
+        start: Start = "trim_horizon",
+        region_name: str | None = None,
+        stream_arn: str | None = None,
+        checkpoint: Checkpoint | None = None,
+    ) -> EventSource:
+        """Drives a Lambda handler, ``handler(event, context)``, with a table's stream, as AWS's event source mapping does.
+
+        Nothing happens before `drain` or `step` is called, or `start`, which drives it in a thread. Parameters are those
+        of Lambda's CreateEventSourceMapping, with its bounds:
+
+        `batch_size` records at most are handed over at once, and 6 MB; in the thread, a smaller batch waits `window` seconds
+        for more. `filters` is AWS's FilterCriteria, a pattern or a list of patterns; records that match none are skipped.
+        A failed batch is tried again `retries` times (-1: for ever), and not when its records are older than `max_age` seconds
+        by this database's clock (-1: than the stream keeps them); with `bisect_on_error` in halves. What is given up goes to
+        `on_failure`, a callable, as AWS's document. With `report_batch_item_failures` the handler may answer which records
+        failed. `parallelization` batches are handed over at a time, never two with the same partition key. `tumbling_window`
+        seconds share a state. `start` is ``"trim_horizon"``, ``"latest"``, the sequence number of the first record to hand
+        over, or a time; a `checkpoint` that holds a position comes before it.
+
+        Raises `ValueError` for a table without a stream, a parameter out of its bounds, or a pattern that AWS would refuse.
+        """
+        region = configured_region() if region_name is None else region_name
+        return event_source(
+            self,
+            table,
+            handler,
+            stream_arn=self.changes(table, stream_arn=stream_arn, region_name=region).stream_arn,
+            region=region,
+            batch_size=batch_size,
+            window=window,
+            filters=filters,
+            bisect_on_error=bisect_on_error,
+            retries=retries,
+            max_age=max_age,
+            on_failure=on_failure,
+            report_batch_item_failures=report_batch_item_failures,
+            parallelization=parallelization,
+            tumbling_window=tumbling_window,
+            start=start,
+            checkpoint=checkpoint,
+        )
 
     def table(self, name: str, *, region_name: str | None = None) -> Table:
         """A view of one table that iterates its items and shows itself in a notebook."""
