@@ -130,8 +130,8 @@ class Delivery:
             if failed is not None:
                 number = batch.entries[failed].sequence_number
                 batch.error = BatchFailed(f"the handler reported the record {number} as failed")
-        except Exception as error:
-            batch.error = error
+        except Exception as raised:
+            batch.error = raised
         error = batch.error
         handed = len(batch.entries)
         settled = lane.settle(batch, failed)

@@ -41,6 +41,8 @@ _log = logging.getLogger("fdyno.event_source")
 _FIRST_PAUSE, _LAST_PAUSE = 0.05, 5.0
 #: Seconds after which the thread looks again at the latest.
 _LONGEST_WAIT = 0.05
+#: The latest errors that a source remembers.
+_ERRORS_KEPT = 100
 
 
 class EventSource:
@@ -68,7 +70,7 @@ class EventSource:
     ) -> None:
         self.table = table
         self.stream_arn = stream_arn
-        #: Everything this source did since it was made.
+        #: Everything this source did since it was made, with the latest hundred errors.
         self.totals = EventSourceSummary()
         self._database = database
         self._policy = policy
@@ -158,6 +160,8 @@ class EventSource:
     def _account(self, summary: EventSourceSummary) -> None:
         summary.restarts, self._reader.restarts = self._reader.restarts, 0
         self.totals.add(summary)
+        # Tries without an end must not take memory without one.
+        del self.totals.errors[:-_ERRORS_KEPT]
 
     # In a thread.
 
