@@ -48,8 +48,9 @@ impl Timestamp {
     }
 }
 
-#[derive(Clone, Copy, Debug)]
-enum Mode {
+/// What a clock goes by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
     /// System time plus so many milliseconds.
     Running {
         offset: i64,
@@ -116,6 +117,26 @@ impl Clock {
         let mut state = self.0.lock();
         let random = state.random().fork();
         Self::new(state.mode, random, state.process)
+    }
+
+    /// A clock that goes by `mode`, to reckon with.
+    pub fn reckoning(mode: Mode) -> Self {
+        Self::new(mode, fastrand::Rng::with_seed(0), None)
+    }
+
+    pub fn mode(&self) -> Mode {
+        self.0.lock().mode
+    }
+
+    pub fn set_mode(&self, mode: Mode) {
+        self.0.lock().mode = mode;
+    }
+
+    /// The machine's time in milliseconds, wherever this clock was moved: for what must happen now and then. It never passes
+    /// for a deterministic clock.
+    pub fn machine_millis(&self) -> i64 {
+        let is_deterministic = self.0.lock().process.is_none();
+        if is_deterministic { 0 } else { system_now().millis() }
     }
 
     pub fn now(&self) -> Timestamp {

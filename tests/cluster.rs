@@ -86,16 +86,29 @@ impl Client {
         answer["Items"].as_array().unwrap().iter().map(|item| item["id"]["S"].as_str().unwrap().to_owned()).collect()
     }
 
-    /// The ids of the items that a stream tells of, in its order.
-    fn told(&self, arn: &str) -> Vec<String> {
+    /// The records of a stream.
+    fn records(&self, arn: &str) -> Vec<Json> {
         let description = self.call(Operation::DescribeStream, json!({ "StreamArn": arn })).unwrap();
         let shard = &description["StreamDescription"]["Shards"][0]["ShardId"];
         let request = json!({ "StreamArn": arn, "ShardId": shard, "ShardIteratorType": "TRIM_HORIZON" });
         let iterator = self.call(Operation::GetShardIterator, request).unwrap();
         let request = json!({ "ShardIterator": iterator["ShardIterator"] });
-        let answer = self.call(Operation::GetRecords, request).unwrap();
-        let ids = answer["Records"].as_array().unwrap().iter();
-        ids.map(|record| record["dynamodb"]["Keys"]["id"]["S"].as_str().unwrap().to_owned()).collect()
+        self.call(Operation::GetRecords, request).unwrap()["Records"].as_array().unwrap().clone()
+    }
+
+    /// The ids of the items that a stream tells of, in its order.
+    fn told(&self, arn: &str) -> Vec<String> {
+        let ids = self.records(arn);
+        ids.iter().map(|record| record["dynamodb"]["Keys"]["id"]["S"].as_str().unwrap().to_owned()).collect()
+    }
+
+    /// When its records were made, in seconds.
+    fn times(&self, arn: &str) -> Vec<i64> {
+        let records = self.records(arn);
+        records
+            .iter()
+            .map(|record| record["dynamodb"]["ApproximateCreationDateTime"].as_f64().unwrap() as i64)
+            .collect()
     }
 }
 
@@ -146,6 +159,33 @@ fn handles_on_one_database_see_each_others_tables_and_tell_one_stream() {
     one.call(Operation::DeleteTable, json!({ "TableName": "items" })).unwrap();
     let error = two.put("f").unwrap_err();
     assert_eq!(error.shape().code, "ResourceNotFoundException", "{error}");
+}
+
+#[test]
+fn a_clock_moved_by_one_handle_is_moved_for_all_and_times_follow_at_once() {
+    const HOUR: i64 = 3_600_000;
+    let cluster = ClusterFile::new("seed=1");
+    let (one, two) = (Client::open(&cluster, "p"), Client::open(&cluster, "p"));
+    let stream = one.create_table();
+    let start = one.store.clock().now();
+    one.put("a").unwrap();
+    block_on(one.store.move_clock(|clock| clock.advance(HOUR))).unwrap();
+    assert_eq!((one.store.clock().now(), two.store.clock().now()), (start.plus_millis(HOUR), start));
+    // It does not know yet, and what it writes has its time all the same.
+    two.put("b").unwrap();
+    assert_eq!(one.times(&stream), [start.seconds(), start.plus_millis(HOUR).seconds()]);
+    // Nor does it have to know to move the clock from where it is.
+    block_on(two.store.move_clock(|clock| clock.advance(HOUR))).unwrap();
+    block_on(one.store.look_at_clock()).unwrap();
+    let three = Client::open(&cluster, "p");
+    for client in [&one, &two, &three] {
+        assert_eq!(client.store.clock().now(), start.plus_millis(2 * HOUR));
+    }
+    block_on(three.store.move_clock(Clock::resume_system_time)).unwrap();
+    block_on(one.store.look_at_clock()).unwrap();
+    assert!(!one.store.clock().is_frozen());
+    let other = Client::open(&cluster, "other");
+    assert_eq!(other.store.clock().now(), start, "another database's clock is another");
 }
 
 /// Each task waits on the runtime and is woken by the client's thread; none is lost, none counts twice.

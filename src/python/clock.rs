@@ -7,7 +7,7 @@ use pyo3::types::PyDelta;
 
 use super::dispatch::Store;
 use super::wait::settle;
-use crate::clock::Timestamp;
+use crate::clock::{self, Timestamp};
 
 /// The time of one database: record times, time to live, trimming and iterator expiry follow it.
 #[pyclass(frozen, module = "fdyno._fdyno")]
@@ -42,6 +42,7 @@ fn seconds_of(delta: &Bound<'_, PyDelta>) -> PyResult<f64> {
 impl Clock {
     /// The time it shows, as an aware datetime in UTC.
     fn now<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.look(py)?;
         let datetime = py.import(intern!(py, "datetime"))?;
         let utc = datetime.getattr(intern!(py, "timezone"))?.getattr(intern!(py, "utc"))?;
         #[expect(clippy::cast_precision_loss, reason = "milliseconds fit 53 bits for 285,000 years")]
@@ -60,13 +61,14 @@ impl Clock {
         minutes: f64,
         seconds: f64,
     ) -> PyResult<()> {
+        self.look(py)?;
         let given = delta.map(seconds_of).transpose()?.unwrap_or_default();
         let total = given + days * 86_400.0 + hours * 3_600.0 + minutes * 60.0 + seconds;
         #[expect(clippy::cast_precision_loss, reason = "milliseconds fit 53 bits for 285,000 years")]
         let now = py.detach(|| self.store.clock().now()).millis() as f64 / 1000.0;
         millis(now + total)?;
         let by = millis(total)?;
-        py.detach(|| self.store.clock().advance(by));
+        self.shift(py, move |clock| clock.advance(by))?;
         self.catch_up(py)
     }
 
@@ -74,33 +76,46 @@ impl Clock {
     fn travel_to(&self, py: Python<'_>, moment: &Bound<'_, PyAny>) -> PyResult<()> {
         let seconds: f64 = moment.call_method0(intern!(py, "timestamp"))?.extract()?;
         let at = Timestamp(millis(seconds)?);
-        py.detach(|| self.store.clock().travel_to(at));
+        self.shift(py, move |clock| clock.travel_to(at))?;
         self.catch_up(py)
     }
 
     /// Stops the clock at the time it shows.
-    fn freeze(&self, py: Python<'_>) {
-        py.detach(|| self.store.clock().freeze());
+    fn freeze(&self, py: Python<'_>) -> PyResult<()> {
+        self.shift(py, clock::Clock::freeze)
     }
 
     /// Runs again with the machine's time.
     fn resume(&self, py: Python<'_>) -> PyResult<()> {
-        py.detach(|| self.store.clock().resume_system_time());
+        self.shift(py, clock::Clock::resume_system_time)?;
         self.catch_up(py)
     }
 
     #[getter]
-    fn frozen(&self, py: Python<'_>) -> bool {
-        py.detach(|| self.store.clock().is_frozen())
+    fn frozen(&self, py: Python<'_>) -> PyResult<bool> {
+        self.look(py)?;
+        Ok(py.detach(|| self.store.clock().is_frozen()))
     }
 
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
-        let state = if self.frozen(py) { ", frozen" } else { "" };
+        let state = if self.frozen(py)? { ", frozen" } else { "" };
         Ok(format!("<Clock {}{state}>", self.now(py)?))
     }
 }
 
 impl Clock {
+    /// Moves the clock, for all who share the database.
+    fn shift(&self, py: Python<'_>, change: impl Fn(&clock::Clock) + Send + Sync + 'static) -> PyResult<()> {
+        let store = self.store.clone();
+        settle(py, async move { super::dispatch::move_clock(&store, change).await })?.map_err(super::errors::failed)
+    }
+
+    /// Goes by the clock as others may have set it.
+    fn look(&self, py: Python<'_>) -> PyResult<()> {
+        let store = self.store.clone();
+        settle(py, async move { super::dispatch::look_at_clock(&store).await })?.map_err(super::errors::failed)
+    }
+
     fn catch_up(&self, py: Python<'_>) -> PyResult<()> {
         let store = self.store.clone();
         settle(py, async move { super::dispatch::catch_up(&store).await })?.map_err(super::errors::failed)

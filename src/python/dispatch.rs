@@ -226,6 +226,16 @@ fn reach(place: Whereabouts, durability: Durability) -> Result<Place, Failure> {
     }
 }
 
+/// Moves a database's clock, in every process that shares it.
+pub async fn move_clock(store: &Store, change: impl Fn(&Clock) + Send + Sync) -> Result<(), Failure> {
+    Ok(store.move_clock(change).await?)
+}
+
+/// Has a database go by the clock as it is set now, by whichever process.
+pub async fn look_at_clock(store: &Store) -> Result<(), Failure> {
+    Ok(store.look_at_clock().await?)
+}
+
 /// Does whatever fell due by the clock's time.
 pub async fn catch_up(store: &Store) -> Result<(), Failure> {
     Ok(store.maintain().await?)

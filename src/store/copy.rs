@@ -11,7 +11,7 @@
 //! and removed again between the two readings of it. So writers are to be stopped there; this is a net below, not a lock.
 //! It must not know what the pairs mean, but for which of them are another database's own.
 
-use super::{FORMAT_VERSION, Store, commit_id, corrupt, read_identity, schema, timeline};
+use super::{FORMAT_VERSION, Store, commit_id, corrupt, read_identity, schema, shared_clock, timeline};
 use crate::error::Error;
 use crate::keyspace::{self, KeyRange, Keyspace};
 use crate::kv::{self, Isolation, RangeRead, RetryDecision, Version};
@@ -306,7 +306,8 @@ async fn attach(place: Place) -> Result<Store, CopyError> {
             }
         })
         .await?;
-    Ok(Store::assemble(database, keyspace, id, incarnation, timeline, schema::Cache::default()))
+    let clock = shared_clock::Known::default();
+    Ok(Store::assemble(database, keyspace, id, incarnation, timeline, clock, schema::Cache::default()))
 }
 
 /// The version of the source's last commit. Where several processes share it, read versions rise by themselves.

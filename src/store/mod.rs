@@ -15,6 +15,7 @@ mod lease;
 mod maintenance;
 pub mod read;
 mod schema;
+mod shared_clock;
 pub mod stream;
 mod sweep;
 pub mod table;
@@ -71,6 +72,7 @@ struct Inner {
     incarnation: u16,
     schemas: schema::Cache,
     timeline: timeline::Timeline,
+    shared_clock: shared_clock::Known,
     /// What this handle holds leases as: random, of no other handle or process.
     worker: [u8; 16],
     /// When maintenance last ran, in database time.
@@ -88,7 +90,9 @@ impl Store {
                 |transaction| open_or_initialise(&keyspace, transaction, fresh_id),
             )
             .await?;
-        let store = Self::assemble(database, keyspace, id, incarnation, timeline, schema::Cache::default());
+        let known = shared_clock::Known::default();
+        let store = Self::assemble(database, keyspace, id, incarnation, timeline, known, schema::Cache::default());
+        store.look_at_clock().await?;
         store.keep_time().await?;
         Ok(store)
     }
@@ -99,6 +103,7 @@ impl Store {
         id: [u8; 16],
         incarnation: u16,
         timeline: timeline::Timeline,
+        shared_clock: shared_clock::Known,
         schemas: schema::Cache,
     ) -> Self {
         let maintained_millis = AtomicI64::new(database.clock().now().millis());
@@ -112,6 +117,7 @@ impl Store {
             incarnation,
             schemas,
             timeline,
+            shared_clock,
             worker,
             maintained_millis,
         }))
@@ -133,7 +139,8 @@ impl Store {
                 },
             )
             .await?;
-        Ok(Self::assemble(database, keyspace, id, self.0.incarnation, self.0.timeline.copy(), schemas))
+        let (timeline, clock) = (self.0.timeline.copy(), self.0.shared_clock.copy());
+        Ok(Self::assemble(database, keyspace, id, self.0.incarnation, timeline, clock, schemas))
     }
 
     pub fn clock(&self) -> &Clock {
@@ -189,7 +196,10 @@ impl Store {
             .database
             .run(
                 || commit_id(self.keyspace(), self.clock()),
-                |transaction| body(Transaction::new(self.clone(), transaction)),
+                |transaction| {
+                    let done = body(Transaction::new(self.clone(), transaction.clone()));
+                    async move { self.by_the_clock(&transaction, done).await }
+                },
             )
             .await
             .map_err(|error| match error {
@@ -209,7 +219,11 @@ impl Store {
         Fut: Future<Output = Result<T, Error>> + Send,
         T: Send,
     {
-        self.0.database.run_read_only(body).await
+        let read = |transaction: kv::Transaction| {
+            let done = body(transaction.clone());
+            async move { self.by_the_clock(&transaction, done).await }
+        };
+        self.0.database.run_read_only(read).await
     }
 }
 

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::{Store, Transaction, commit_id};
-use crate::clock::Timestamp;
+use crate::clock::{Clock, Timestamp};
 use crate::error::Error;
 use crate::fork::Lock;
 use crate::keyspace::{KeyRange, Keyspace, Position, PreviousSample, SampleValue, Seam};
@@ -81,6 +81,12 @@ impl Sample {
         let Self { stamp, clock, moving, time } = *self;
         PreviousSample { version: stamp.version(), clock, moving, time }
     }
+}
+
+/// What a transaction that was to add a sample found, and what it wrote.
+pub(super) struct Sampled {
+    last: Option<Sample>,
+    written: Option<SampleValue>,
 }
 
 /// What a process knows of the samples. They never change, so they are read once.
@@ -240,32 +246,43 @@ impl Store {
             return Ok(());
         }
         let _sampling = is_first.then(|| Sampling(&self.0.timeline.sampling));
-        let (keyspace, incarnation) = (self.keyspace(), self.0.incarnation);
-        let ((last, value), stamp) = self
+        let (sampled, stamp) = self
             .database()
             .run_stamped(
-                || commit_id(keyspace, self.clock()),
-                |transaction| async move {
-                    let range = keyspace.samples(incarnation);
-                    // With conflict, from the last sample to the end: of two samplers one starts again and sees the other's.
-                    let read = RangeRead::new(range.begin, range.end).reversed().limited(1);
-                    let page = transaction.range(&read).await?;
-                    let last = page.pairs.first().map(|pair| decode_sample(keyspace, pair)).transpose()?;
-                    let value = SampleValue { clock: now, moving, previous: last.map(|last| last.as_previous()) };
-                    if last.is_none_or(|last| last.is_due(now, moving)) {
-                        let stamped = keyspace.stamped_sample(incarnation);
-                        transaction.set_versionstamped_key(stamped.key, stamped.offset, value.encode())?;
-                    }
-                    Ok::<_, Error>((last, value))
-                },
+                || commit_id(self.keyspace(), self.clock()),
+                |transaction| async move { self.add_sample(&transaction, self.clock()).await },
             )
             .await?;
+        self.note_sample(sampled, stamp);
+        Ok(())
+    }
+
+    /// Writes what `clock` shows, if the latest sample is too old for it.
+    pub(super) async fn add_sample(&self, transaction: &kv::Transaction, clock: &Clock) -> Result<Sampled, Error> {
+        let (now, moving) = (clock.now(), !clock.is_frozen());
+        let (keyspace, incarnation) = (self.keyspace(), self.0.incarnation);
+        let range = keyspace.samples(incarnation);
+        // With conflict, from the last sample to the end: of two samplers one starts again and sees the other's.
+        let read = RangeRead::new(range.begin, range.end).reversed().limited(1);
+        let page = transaction.range(&read).await?;
+        let last = page.pairs.first().map(|pair| decode_sample(keyspace, pair)).transpose()?;
+        if last.is_some_and(|last| !last.is_due(now, moving)) {
+            return Ok(Sampled { last, written: None });
+        }
+        let value = SampleValue { clock: now, moving, previous: last.map(|last| last.as_previous()) };
+        let stamped = keyspace.stamped_sample(incarnation);
+        transaction.set_versionstamped_key(stamped.key, stamped.offset, value.encode())?;
+        Ok(Sampled { last, written: Some(value) })
+    }
+
+    /// Remembers what the transaction with this stamp has written.
+    pub(super) fn note_sample(&self, sampled: Sampled, stamp: Option<Versionstamp>) {
+        let Sampled { last, written } = sampled;
+        let found = stamp.zip(written).map(|(stamp, value)| Sample::new(stamp, &value)).or(last);
         let mut known = self.0.timeline.known.lock();
-        let found = stamp.map(|stamp| Sample::new(stamp, &value)).or(last);
         if found.map(|found| found.stamp) > known.latest.map(|latest| latest.stamp) {
             known.latest = found;
         }
-        Ok(())
     }
 
     /// Removes the samples that no time after `oldest` needs.

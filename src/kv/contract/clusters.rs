@@ -196,6 +196,28 @@ fn handles_on_one_cluster_file_share_data_and_others_do_not() {
     assert_eq!(stored(&two, "a").as_deref(), Some("two"));
 }
 
+/// As when a network is cut: nobody knows whether what was under way was done.
+#[test]
+fn a_served_cluster_that_goes_away_does_not_answer_any_more_and_its_server_ends_with_its_parent() {
+    let (mut server, port) = served::start();
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("fdb.cluster");
+    std::fs::write(&file, served::text("alone", port, "seed=1")).unwrap();
+    let database = Database::foundationdb(&options_of(file.clone()), clock()).unwrap();
+    put(&database, "a", "v");
+    let (reader, writer) = (database.begin(), database.begin());
+    assert_eq!(get(&reader, "a").as_deref(), Some("v"));
+    writer.set(b"a", b"w".as_slice()).unwrap();
+    drop(server.stdin.take());
+    assert!(server.wait().unwrap().success());
+    let waited = Options::default().transaction_timeout;
+    let unreachable = ClusterError::Unreachable { file: file.clone(), waited };
+    assert_eq!(wait(reader.get(b"a", Isolation::Snapshot)), Err(unreachable.into()));
+    assert_eq!(wait(writer.commit()), Err(Error::MaybeCommitsLater));
+    let error = refusal(&options_of(file));
+    assert!(matches!(error, ClusterError::Unreachable { .. }), "{error}");
+}
+
 /// Far more than the client gives at once, whatever it is asked for.
 #[test]
 fn a_range_of_many_pages_is_whole_and_conflicts_as_far_as_it_was_read() {

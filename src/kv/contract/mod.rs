@@ -3,7 +3,7 @@
 //! A rule is a function that takes a way to make an empty database; the tables below name them all, and each engine
 //! runs all of them by one line at the end of this file; those of embedded engines and of forks by one line more. A rule
 //! left out of its table is reported as dead code. `model` compares engines with a naive map, `faults` and `clusters` test
-//! what only those engines do; `double` is the client library that clusters are tested on.
+//! what only those engines do; `double` is the client library that clusters are tested on, `served` has its data in a process of its own.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 mod clusters;
@@ -14,10 +14,12 @@ mod forks;
 mod limits;
 mod model;
 mod reads;
+mod served;
 mod stamps;
 mod threads;
 
 use std::future::Future;
+use std::path::PathBuf;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -25,6 +27,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 
 use self::double::ClusterFile;
+use self::served::ServedCluster;
 use super::{
     Bytes, Database, DiskOptions, Durability, Error, Isolation, Page, RangeRead, Result, Transaction, Version,
     Versionstamp, foundationdb,
@@ -282,10 +285,15 @@ fn on_disk(clock: Clock, durability: Durability) -> Database {
 
 thread_local! {
     static CLUSTERS: std::cell::RefCell<Vec<ClusterFile>> = const { std::cell::RefCell::new(Vec::new()) };
+    static SERVED: std::cell::RefCell<Vec<ServedCluster>> = const { std::cell::RefCell::new(Vec::new()) };
 }
 
 fn options(cluster: &ClusterFile) -> foundationdb::Options {
-    let (cluster_file, library) = (Some(cluster.path()), Some(double::library("dev")));
+    options_of(cluster.path())
+}
+
+fn options_of(cluster_file: PathBuf) -> foundationdb::Options {
+    let (cluster_file, library) = (Some(cluster_file), Some(double::library("dev")));
     foundationdb::Options { cluster_file, library, ..foundationdb::Options::default() }
 }
 
@@ -296,11 +304,19 @@ fn on_a_cluster(clock: Clock) -> Database {
     database
 }
 
+fn on_a_served_cluster(clock: Clock) -> Database {
+    let cluster = ServedCluster::new();
+    let database = Database::foundationdb(&options_of(cluster.file("fdb.cluster", "seed=1")), clock).unwrap();
+    SERVED.with_borrow_mut(|clusters| clusters.push(cluster));
+    database
+}
+
 engine!(memory, Database::memory);
 engine!(disk, |clock| on_disk(clock, Durability::Buffered));
 engine!(disk_synced, |clock| on_disk(clock, Durability::Fsync));
 engine!(faults_without_faults, without_faults);
 engine!(foundationdb_double, on_a_cluster);
+engine!(foundationdb_double_served, on_a_served_cluster);
 embedded_engine!(memory_embedded, Database::memory);
 embedded_engine!(disk_embedded, |clock| on_disk(clock, Durability::Buffered));
 embedded_engine!(disk_synced_embedded, |clock| on_disk(clock, Durability::Fsync));

@@ -5,6 +5,7 @@
 mod copies;
 mod processes;
 mod rounds;
+mod shared_clock;
 mod times;
 
 use std::future::Future;

@@ -1,41 +1,30 @@
-//! The clusters of this process, one for each cluster file: a database in memory, its settings and its counters.
+//! The clusters of this process, one for each cluster file: where the data is, the settings and the counters.
 //!
-//! Versions rise by about a million a second, as a cluster's do: the database's clock is frozen, and set before each
-//! commit so that the version it gives is the age of the cluster in microseconds. Opening a cluster again reads its
-//! settings anew, and writes what was counted so far to a file beside the cluster file, named `.counters`: faults by their
-//! names, the most commits that were in flight at once, and the handles that are out.
+//! Opening a cluster again reads its settings anew, and writes what was counted so far to a file beside the cluster file, named
+//! `.counters`: faults by their names, the most commits that were in flight at once, and the handles that are out. All of
+//! that is this process's own, also where the data is not.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::pin::pin;
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker};
-use std::time::{Duration, Instant};
-
-use fdyno::clock::{Clock, Timestamp};
-use fdyno::kv::{Database, Error, Transaction, Versionstamp};
+use std::time::Duration;
 
 use crate::codes::{self, Code};
+use crate::connection::Connection;
+use crate::data::Data;
+use crate::home::{Home, Stored};
 use crate::network::{self, Job};
 use crate::settings::{self, Fault, Settings};
 
 static CLUSTERS: LazyLock<Mutex<HashMap<PathBuf, Arc<Cluster>>>> = LazyLock::new(Mutex::default);
 
-/// How old a cluster is when it is first asked for.
-const FIRST_MICROSECONDS: u128 = 1_000_000_000;
-
-/// How often a commit that is held back lands while something else is done.
-const LANDS: f64 = 0.3;
-
 /// How long commits that are to be gathered wait for more of them.
 const GATHERS_FOR: Duration = Duration::from_secs(10);
 
 pub(crate) struct Cluster {
-    pub(crate) database: Database,
-    clock: Clock,
-    made: Instant,
+    home: Home,
     state: Mutex<State>,
 }
 
@@ -43,7 +32,6 @@ pub(crate) struct Cluster {
 struct State {
     settings: Settings,
     random: fastrand::Rng,
-    held: Vec<Transaction>,
     counters: BTreeMap<String, u64>,
     in_flight: u64,
     /// Commits that wait for more of them, and what each still takes.
@@ -56,14 +44,6 @@ impl State {
     }
 }
 
-/// What a future of a database in memory has at its first poll.
-pub(crate) fn at_once<T>(future: impl Future<Output = Result<T, Error>>) -> Result<T, Code> {
-    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(outcome) => outcome.map_err(|error| codes::of(&error)),
-        Poll::Pending => Err(codes::INTERNAL_ERROR),
-    }
-}
-
 impl Cluster {
     /// The cluster that this file names.
     pub(crate) fn open(path: &Path) -> Result<Arc<Self>, Code> {
@@ -71,31 +51,32 @@ impl Cluster {
             return Err(codes::NO_CLUSTER_FILE);
         }
         let text = fs::read_to_string(path).map_err(|_| codes::FILE_NOT_READABLE)?;
-        if !settings::names_cluster(&text) {
-            return Err(codes::CONNECTION_STRING_INVALID);
-        }
+        let Some((name, addresses)) = settings::cluster(&text) else { return Err(codes::CONNECTION_STRING_INVALID) };
         let path = path.canonicalize().map_err(|_| codes::FILE_NOT_READABLE)?;
+        let settings = Settings::parse(&text);
         let mut clusters = CLUSTERS.lock().unwrap_or_else(PoisonError::into_inner);
-        let cluster = Arc::clone(clusters.entry(path.clone()).or_insert_with(|| Arc::new(Self::new())));
+        let known = clusters.get(&path).filter(|cluster| !cluster.home.is_lost());
+        let cluster = known.map_or_else(|| Arc::new(Self::new(name, addresses, &settings)), Arc::clone);
+        clusters.insert(path.clone(), Arc::clone(&cluster));
         drop(clusters);
-        cluster.set(Settings::parse(&text));
+        cluster.set(settings);
         let mut counters = path.into_os_string();
         counters.push(".counters");
         fs::write(counters, cluster.counters()).map_err(|_| codes::FILE_NOT_READABLE)?;
         Ok(cluster)
     }
 
-    fn new() -> Self {
-        let clock = Clock::deterministic(Timestamp(0), 0);
-        let database = Database::memory(clock.clone());
-        let cluster = Self { database, clock, made: Instant::now(), state: Mutex::default() };
-        // A cluster was written to before anybody sees it, so its versions are not the least there can be.
-        for _ in 0..2 {
-            let first = cluster.database.begin();
-            let _ = first.add_write_conflict_range(b"", b"\0");
-            let _ = cluster.commit(&first);
-        }
-        cluster
+    fn new(name: &str, addresses: &str, settings: &Settings) -> Self {
+        let home = if settings.is_served() {
+            Home::There(Connection::open(addresses, name))
+        } else {
+            Home::Here(Arc::new(Data::new(settings.seed())))
+        };
+        Self { home, state: Mutex::default() }
+    }
+
+    pub(crate) fn begin(&self) -> Stored {
+        self.home.begin()
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -105,16 +86,22 @@ impl Cluster {
     fn set(&self, settings: Settings) {
         let mut state = self.state();
         state.random = fastrand::Rng::with_seed(settings.seed());
-        let held = if settings.holds_back() { Vec::new() } else { std::mem::take(&mut state.held) };
+        let holds_back = settings.holds_back();
         state.settings = settings;
         drop(state);
-        for transaction in held {
-            self.land(&transaction);
+        if !holds_back {
+            self.home.land_all();
         }
     }
 
     fn counters(&self) -> String {
-        self.state().counters.iter().fold(String::new(), |mut text, (name, count)| {
+        let mut counters = self.state().counters.clone();
+        if let Home::Here(data) = &self.home {
+            let [landed, refused] = data.landed();
+            let counted = [("landed", landed), ("refused", refused)].into_iter().filter(|(_, count)| *count > 0);
+            counters.extend(counted.map(|(name, count)| (name.to_owned(), count)));
+        }
+        counters.iter().fold(String::new(), |mut text, (name, count)| {
             // Writing to a string does not fail.
             let _ = writeln!(text, "{name} {count}");
             text
@@ -138,44 +125,13 @@ impl Cluster {
         fault
     }
 
-    /// A moment before an operation: it may fail, and a commit that was held back may land.
+    /// A moment before a read: it may fail.
     pub(crate) fn before_read(&self) -> Result<(), Code> {
-        self.maybe_land();
         let mut state = self.state();
         let State { settings, random, .. } = &mut *state;
         let Some(fault) = settings.read_fault(random) else { return Ok(()) };
         *state.counter(&fault.name) += 1;
         Err(fault.code)
-    }
-
-    pub(crate) fn maybe_land(&self) {
-        let mut state = self.state();
-        if state.held.is_empty() || state.random.f64() >= LANDS {
-            return;
-        }
-        let many = state.held.len();
-        let place = state.random.usize(..many);
-        let transaction = state.held.swap_remove(place);
-        drop(state);
-        self.land(&transaction);
-    }
-
-    fn land(&self, transaction: &Transaction) {
-        let outcome = self.commit(transaction);
-        *self.state().counter(if outcome.is_ok() { "landed" } else { "refused" }) += 1;
-    }
-
-    pub(crate) fn hold(&self, transaction: Transaction) {
-        self.state().held.push(transaction);
-    }
-
-    /// Commits at the version that is due now.
-    pub(crate) fn commit(&self, transaction: &Transaction) -> Result<Option<Versionstamp>, Code> {
-        let microseconds = FIRST_MICROSECONDS + self.made.elapsed().as_micros();
-        let millis = i64::try_from(microseconds >> 16).unwrap_or(i64::MAX);
-        // Another thread may have set it further already; versions rise all the same.
-        self.clock.travel_to(Timestamp(millis));
-        at_once(transaction.commit())
     }
 
     /// Has a commit end by `finish` on the network thread after `delay`, or later, if more are to be under way by then.

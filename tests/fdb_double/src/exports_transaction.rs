@@ -4,7 +4,6 @@ use std::ffi::c_int;
 use std::mem::ManuallyDrop;
 use std::sync::Arc;
 
-use fdyno::kv::Isolation;
 use foundationdb_sys::{
     self as sys, FDBConflictRangeType, FDBFuture, FDBMutationType, FDBStreamingMode, FDBTransaction,
     FDBTransactionOption, fdb_bool_t, fdb_error_t,
@@ -12,8 +11,8 @@ use foundationdb_sys::{
 
 use crate::codes::{self, Code};
 use crate::exports::{bytes, milliseconds, timeout};
-use crate::own_writes::after;
-use crate::transaction::{Transaction, Wanted, atomic};
+use crate::message::{Ask, Wanted};
+use crate::transaction::Transaction;
 
 /// Bytes of a range's pages in the modes from `SMALL` to `SERIAL`.
 const MODE_BYTES: [usize; 4] = [256, 1_000, 4_096, 80_000];
@@ -23,10 +22,6 @@ const ITERATOR_BYTES: [usize; 10] = [4_096, 6_144, 9_216, 13_824, 20_736, 31_104
 
 unsafe fn of<'a>(handle: *mut FDBTransaction) -> &'a Transaction {
     unsafe { &*handle.cast::<Transaction>() }
-}
-
-fn isolation(snapshot: fdb_bool_t) -> Isolation {
-    if snapshot == 0 { Isolation::Serializable } else { Isolation::Snapshot }
 }
 
 fn code(outcome: Result<(), Code>) -> fdb_error_t {
@@ -58,7 +53,7 @@ pub unsafe extern "C" fn fdb_transaction_set_option(
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fdb_transaction_get_read_version(tr: *mut FDBTransaction) -> *mut FDBFuture {
-    unsafe { of(tr) }.read_version().into_handle()
+    unsafe { of(tr) }.read(Ask::ReadVersion).into_handle()
 }
 
 #[unsafe(no_mangle)]
@@ -68,7 +63,8 @@ pub unsafe extern "C" fn fdb_transaction_get(
     key_name_length: c_int,
     snapshot: fdb_bool_t,
 ) -> *mut FDBFuture {
-    unsafe { of(tr).get(bytes(key_name, key_name_length), isolation(snapshot)) }.into_handle()
+    let key = unsafe { bytes(key_name, key_name_length) };
+    unsafe { of(tr) }.read(Ask::Get { key: key.into(), is_snapshot: snapshot != 0 }).into_handle()
 }
 
 /// Bytes of the page that is wanted; none is as many as there are.
@@ -120,11 +116,11 @@ pub unsafe extern "C" fn fdb_transaction_get_range(
         rows: usize::try_from(limit).ok().filter(|rows| *rows > 0),
         bytes: page.into_iter().chain(target).min(),
         is_reverse: reverse != 0,
-        isolation: isolation(snapshot),
+        is_snapshot: snapshot != 0,
     };
     let (begin, end) =
         unsafe { (bytes(begin_key_name, begin_key_name_length), bytes(end_key_name, end_key_name_length)) };
-    unsafe { of(tr) }.range(begin, end, &wanted).into_handle()
+    unsafe { of(tr) }.range(begin, end, wanted).into_handle()
 }
 
 #[unsafe(no_mangle)]
@@ -136,10 +132,7 @@ pub unsafe extern "C" fn fdb_transaction_set(
     value_length: c_int,
 ) {
     let (key, value) = unsafe { (bytes(key_name, key_name_length), bytes(value, value_length)) };
-    unsafe { of(tr) }.write(|stored, own| {
-        own.insert(key, &after(key));
-        stored.set(key, value).map_err(|error| codes::of(&error))
-    });
+    unsafe { of(tr) }.write(Ask::Set { key: key.into(), value: value.into() });
 }
 
 #[unsafe(no_mangle)]
@@ -152,16 +145,13 @@ pub unsafe extern "C" fn fdb_transaction_atomic_op(
     operation_type: FDBMutationType,
 ) {
     let (key, operand) = unsafe { (bytes(key_name, key_name_length), bytes(param, param_length)) };
-    unsafe { of(tr) }.write(|stored, own| atomic(stored, own, key, operand, operation_type));
+    unsafe { of(tr) }.write(Ask::Atomic { key: key.into(), operand: operand.into(), operation: operation_type });
 }
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fdb_transaction_clear(tr: *mut FDBTransaction, key_name: *const u8, key_name_length: c_int) {
     let key = unsafe { bytes(key_name, key_name_length) };
-    unsafe { of(tr) }.write(|stored, own| {
-        own.insert(key, &after(key));
-        stored.clear(key).map_err(|error| codes::of(&error))
-    });
+    unsafe { of(tr) }.write(Ask::Clear { key: key.into() });
 }
 
 #[unsafe(no_mangle)]
@@ -174,13 +164,7 @@ pub unsafe extern "C" fn fdb_transaction_clear_range(
 ) {
     let (begin, end) =
         unsafe { (bytes(begin_key_name, begin_key_name_length), bytes(end_key_name, end_key_name_length)) };
-    unsafe { of(tr) }.write(|stored, own| {
-        stored.clear_range(begin, end).map_err(|error| codes::of(&error))?;
-        if begin < end {
-            own.insert(begin, end);
-        }
-        Ok(())
-    });
+    unsafe { of(tr) }.write(Ask::ClearRange { begin: begin.into(), end: end.into() });
 }
 
 #[unsafe(no_mangle)]

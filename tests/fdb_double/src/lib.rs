@@ -3,20 +3,29 @@
 //! For tests of who calls the API: how it waits, what it frees, what it makes of errors. It is no measure of speed, and
 //! as to what conflicts with what it says what fdyno's memory engine says. `exports` and `exports_transaction` are the
 //! functions; `network` is the thread they answer on; `future` and `transaction` what handles point to; `cluster` and
-//! `settings` what a cluster holds and how it misbehaves; `own_writes` and `codes` what the real client knows.
+//! `settings` how a cluster misbehaves; `own_writes` and `codes` what the real client knows. `data` is what a cluster holds,
+//! `message` what it is asked; it lies in this process, or in a `server` at the other end of a `connection`, so that several
+//! processes share it: `home` is either.
 //!
 //! Invariant: each function has the type by which it is called; the list below does not compile otherwise.
 #![allow(clippy::missing_safety_doc, reason = "the rules are those of the C API's documentation")]
 
 mod cluster;
 mod codes;
+mod connection;
+mod data;
 mod exports;
 mod exports_transaction;
 mod future;
+mod home;
+mod message;
 mod network;
 mod own_writes;
+mod server;
 mod settings;
 mod transaction;
+
+pub use server::serve;
 
 macro_rules! exported {
     ($($module:ident: [$($name:ident,)*])*) => {

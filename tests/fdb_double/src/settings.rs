@@ -2,7 +2,8 @@
 //!
 //! `# double: seed=3 latency_ms=1 1021did=0.05 unreachable=1` — names and numbers. A commit's fault is named by its code
 //! and what is done all the same (`did`, `not`, which may be left out, or `later`), a read's by `read` and its code;
-//! their numbers are probabilities.
+//! their numbers are probabilities. `served=1` says that the data is held by the process
+//! that serves at the cluster's address, under its name.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -86,6 +87,11 @@ impl Settings {
         Duration::from_secs_f64(self.number("latency_ms").clamp(0.0, 60_000.0) / 1_000.0)
     }
 
+    /// Whether another process holds the data.
+    pub(crate) fn is_served(&self) -> bool {
+        self.number("served") > 0.0
+    }
+
     /// Whether nothing is ever answered.
     pub(crate) fn is_unreachable(&self) -> bool {
         self.number("unreachable") > 0.0
@@ -110,11 +116,11 @@ impl Settings {
     }
 }
 
-/// Whether `text` has a line that names a cluster, as the client reads it.
-pub(crate) fn names_cluster(text: &str) -> bool {
-    text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')).any(|line| {
-        line.split_once('@').is_some_and(|(name, hosts)| {
-            name.split_once(':').is_some_and(|(_, id)| !id.is_empty()) && !hosts.is_empty()
-        })
+/// The cluster that `text` names, as the client reads it: what it is called, and its addresses.
+pub(crate) fn cluster(text: &str) -> Option<(&str, &str)> {
+    text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')).find_map(|line| {
+        let (name, addresses) = line.split_once('@')?;
+        let (_, id) = name.split_once(':')?;
+        (!id.is_empty() && !addresses.is_empty()).then_some((name, addresses))
     })
 }

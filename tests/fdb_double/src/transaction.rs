@@ -1,4 +1,4 @@
-//! What an `FDBTransaction` points to: a transaction in memory, and what the client keeps beside it.
+//! What an `FDBTransaction` points to: a transaction where the cluster's data is, and what the client keeps beside it.
 //!
 //! Operations take effect as they are asked for, and are answered after the cluster's latency; a commit takes effect just
 //! before its answer, so that others come in between. Invariant: after the commit began, nothing else is taken.
@@ -6,21 +6,19 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use fdyno::kv::{Isolation, RangeRead, Transaction as Stored, Versionstamp, limits};
-use foundationdb_sys::FDBTransaction;
+use foundationdb_sys::{self as sys, FDBTransaction};
 
-use crate::cluster::{Cluster, at_once};
+use crate::cluster::Cluster;
 use crate::codes::{self, Code};
 use crate::future::{Blob, Future, Pairs, Value};
+use crate::home::Stored;
+use crate::message::{Answer, Ask, Bytes, Outcome, Wanted};
 use crate::network;
 use crate::own_writes::{OwnWrites, after};
 use crate::settings::Fate;
 
 /// What its handles are counted by.
 const KIND: &str = "transactions";
-
-/// What the client counts of a pair besides its bytes.
-const PAIR_OVERHEAD: usize = 8;
 
 /// The first delay of `on_error`, and the longest.
 const FIRST_DELAY: Duration = Duration::from_micros(50);
@@ -33,11 +31,11 @@ enum Phase {
 }
 
 struct State {
-    stored: Stored,
+    stored: Arc<Stored>,
     own: OwnWrites,
+    /// Whether a commit has anything to do.
+    writes: bool,
     phase: Phase,
-    /// Of a write that was refused: each later operation tells.
-    refused: Option<Code>,
     /// Futures that wait for the stamp of the commit.
     stamps: Vec<Arc<Future>>,
     timeout: Option<Duration>,
@@ -50,21 +48,13 @@ pub(crate) struct Transaction {
     state: Mutex<State>,
 }
 
-/// How much of a range is wanted.
-pub(crate) struct Wanted {
-    pub(crate) rows: Option<usize>,
-    pub(crate) bytes: Option<usize>,
-    pub(crate) is_reverse: bool,
-    pub(crate) isolation: Isolation,
-}
-
 impl Transaction {
     pub(crate) fn new(cluster: Arc<Cluster>, timeout: Option<Duration>) -> Self {
         let state = State {
-            stored: cluster.database.begin(),
+            stored: Arc::new(cluster.begin()),
             own: OwnWrites::default(),
+            writes: false,
             phase: Phase::Open,
-            refused: None,
             stamps: Vec::new(),
             timeout,
             began: Instant::now(),
@@ -114,100 +104,73 @@ impl Transaction {
         }
     }
 
-    fn check(state: &State) -> Result<(), Code> {
+    const fn check(state: &State) -> Result<(), Code> {
         match state.phase {
-            Phase::Open => state.refused.map_or(Ok(()), Err),
-            Phase::Committing => Err(codes::USED_DURING_COMMIT),
-            Phase::Cancelled => Err(codes::TRANSACTION_CANCELLED),
-        }
-    }
-
-    fn answer(&self, read: impl FnOnce(&Stored) -> Result<Value, Code>) -> Arc<Future> {
-        let state = self.state();
-        let outcome = Self::check(&state).and_then(|()| self.cluster.before_read()).and_then(|()| read(&state.stored));
-        let future = Future::new(&self.cluster);
-        if let Some((delay, in_time)) = Self::due(&state, self.cluster.latency()) {
-            future.resolve_after(delay, if in_time { outcome } else { Err(codes::TIMED_OUT) });
-        }
-        future
-    }
-
-    pub(crate) fn read_version(&self) -> Arc<Future> {
-        self.answer(|stored| Ok(Value::Number(at_once(stored.read_version())?.0.cast_signed())))
-    }
-
-    pub(crate) fn get(&self, key: &[u8], isolation: Isolation) -> Arc<Future> {
-        self.answer(|stored| Ok(Value::Stored(at_once(stored.get(key, isolation))?.map(|value| Blob::new(&value)))))
-    }
-
-    pub(crate) fn range(&self, begin: &[u8], end: &[u8], wanted: &Wanted) -> Arc<Future> {
-        self.answer(|stored| {
-            if begin >= end {
-                return Ok(Value::Pairs(Pairs::new(std::iter::empty(), false)));
-            }
-            // First without a conflict, to see how many pairs the bytes are enough for.
-            let mut read = RangeRead {
-                reverse: wanted.is_reverse,
-                limit: wanted.rows,
-                isolation: Isolation::Snapshot,
-                byte_limit: wanted.bytes,
-                ..RangeRead::new(begin, end)
-            };
-            let page = at_once(stored.range(&read))?;
-            let mut bytes = 0;
-            let fitting = page.pairs.iter().take_while(|pair| {
-                let before = bytes;
-                bytes += pair.key.len() + pair.value.len() + PAIR_OVERHEAD;
-                wanted.bytes.is_none_or(|most| before < most)
-            });
-            let rows = fitting.count();
-            if page.more || rows < page.pairs.len() {
-                read.limit = Some(rows);
-                read.byte_limit = None;
-            }
-            read.isolation = wanted.isolation;
-            let page = at_once(stored.range(&read))?;
-            let more = page.more;
-            Ok(Value::Pairs(Pairs::new(page.pairs.iter().map(|pair| (&*pair.key, &*pair.value)), more)))
-        })
-    }
-
-    /// Takes a write; one that is refused spoils the transaction.
-    pub(crate) fn write(&self, write: impl FnOnce(&Stored, &mut OwnWrites) -> Result<(), Code>) {
-        let mut state = self.state();
-        let State { stored, own, phase, .. } = &mut *state;
-        if let Err(code) = Self::check_phase(phase).and_then(|()| write(stored, own)) {
-            state.refused = state.refused.or(Some(code));
-        }
-    }
-
-    const fn check_phase(phase: &Phase) -> Result<(), Code> {
-        match phase {
             Phase::Open => Ok(()),
             Phase::Committing => Err(codes::USED_DURING_COMMIT),
             Phase::Cancelled => Err(codes::TRANSACTION_CANCELLED),
         }
     }
 
+    pub(crate) fn read(&self, ask: Ask) -> Arc<Future> {
+        let state = self.state();
+        let future = Future::new(&self.cluster);
+        let Some((delay, in_time)) = Self::due(&state, self.cluster.latency()) else { return future };
+        if let Err(code) = Self::check(&state).and_then(|()| self.cluster.before_read()) {
+            future.resolve_after(delay, Err(code));
+            return future;
+        }
+        let waiting = Arc::clone(&future);
+        state.stored.ask(ask, move |outcome| {
+            waiting.resolve_after(delay, if in_time { outcome.map(value) } else { Err(codes::TIMED_OUT) });
+        });
+        future
+    }
+
+    pub(crate) fn range(&self, begin: &[u8], end: &[u8], wanted: Wanted) -> Arc<Future> {
+        self.read(Ask::Range { begin: begin.into(), end: end.into(), wanted })
+    }
+
+    /// Takes a write; one that is refused spoils the transaction, as does one that comes too late.
+    pub(crate) fn write(&self, ask: Ask) {
+        let mut state = self.state();
+        if Self::check(&state).is_err() {
+            return;
+        }
+        match &ask {
+            Ask::Set { key, .. } | Ask::Clear { key } => state.own.insert(&key.0, &after(&key.0)),
+            Ask::ClearRange { begin, end } if begin.0 < end.0 => state.own.insert(&begin.0, &end.0),
+            Ask::Atomic { key, operation: sys::FDBMutationType_FDB_MUTATION_TYPE_SET_VERSIONSTAMPED_VALUE, .. } => {
+                state.own.insert(&key.0, &after(&key.0));
+            }
+            _ => {}
+        }
+        // An empty range writes nothing, and one that is inverted is refused where the data is.
+        state.writes |= !matches!(&ask, Ask::ClearRange { begin, end } if begin.0 == end.0);
+        // Each later operation tells.
+        let _ = state.stored.tell(ask);
+    }
+
     pub(crate) fn add_read_conflict(&self, begin: &[u8], end: &[u8]) -> Result<(), Code> {
         let state = self.state();
         Self::check(&state)?;
         for (begin, end) in state.own.gaps(begin, end) {
-            state.stored.add_read_conflict_range(&begin, &end).map_err(|error| codes::of(&error))?;
+            state.stored.tell(Ask::ReadConflict { begin: Bytes(begin), end: Bytes(end) })?;
         }
         Ok(())
     }
 
     pub(crate) fn add_write_conflict(&self, begin: &[u8], end: &[u8]) -> Result<(), Code> {
-        let state = self.state();
+        let mut state = self.state();
         Self::check(&state)?;
-        state.stored.add_write_conflict_range(begin, end).map_err(|error| codes::of(&error))
+        state.writes |= begin != end;
+        state.stored.tell(Ask::WriteConflict { begin: begin.into(), end: end.into() })
     }
 
     pub(crate) fn versionstamp(&self) -> Arc<Future> {
         let future = Future::new(&self.cluster);
         let mut state = self.state();
-        match Self::check_phase(&state.phase) {
+        match Self::check(&state) {
             Ok(()) => state.stamps.push(Arc::clone(&future)),
             Err(code) => future.resolve_after(Duration::ZERO, Err(code)),
         }
@@ -222,10 +185,9 @@ impl Transaction {
             return future;
         }
         state.phase = Phase::Committing;
-        let stored = state.stored.clone();
+        let stored = Arc::clone(&state.stored);
         let stamps = std::mem::take(&mut state.stamps);
-        self.cluster.maybe_land();
-        if stored.is_read_only() {
+        if !state.writes {
             for stamp in stamps {
                 stamp.resolve_after(Duration::ZERO, Err(codes::NO_COMMIT_VERSION));
             }
@@ -236,7 +198,7 @@ impl Transaction {
         drop(state);
         if let Some((delay, in_time)) = due {
             let (cluster, future) = (Arc::clone(&self.cluster), Arc::clone(&future));
-            self.cluster.begin_commit(delay, move || finish(&cluster, stored, in_time, &future, &stamps));
+            self.cluster.begin_commit(delay, move || finish(cluster, &stored, in_time, future, stamps));
         }
         future
     }
@@ -272,82 +234,61 @@ impl Transaction {
 
     fn end(&self, phase: Phase) {
         let mut state = self.state();
-        state.stored = self.cluster.database.begin();
+        let ended = std::mem::replace(&mut state.stored, Arc::new(self.cluster.begin()));
         state.own = OwnWrites::default();
+        state.writes = false;
         state.phase = phase;
-        state.refused = None;
         state.began = Instant::now();
         let stamps = std::mem::take(&mut state.stamps);
         drop(state);
+        drop(ended);
         for stamp in stamps {
             stamp.resolve_after(Duration::ZERO, Err(codes::TRANSACTION_CANCELLED));
         }
     }
 }
 
-/// Ends a commit on the network thread.
-fn finish(cluster: &Cluster, stored: Stored, in_time: bool, future: &Arc<Future>, stamps: &[Arc<Future>]) {
-    let outcome = match cluster.commit_fault() {
-        None if in_time => cluster.commit(&stored),
-        None => cluster.commit(&stored).and(Err(codes::TIMED_OUT)),
-        Some(fault) => {
-            match fault.fate {
-                Fate::Never => drop(stored),
-                Fate::Later => cluster.hold(stored),
-                Fate::Done => drop(cluster.commit(&stored)),
-            }
-            Err(fault.code)
+/// Ends a commit, as the faults want it.
+fn finish(cluster: Arc<Cluster>, stored: &Stored, in_time: bool, future: Arc<Future>, stamps: Vec<Arc<Future>>) {
+    let fault = cluster.commit_fault();
+    // Whatever the commit's own outcome: what is told instead.
+    let told = fault.as_ref().map(|fault| fault.code).or_else(|| (!in_time).then_some(codes::TIMED_OUT));
+    let end = move |outcome: Outcome| tell(&cluster, told.map_or(outcome, Err), future, stamps);
+    match fault.map(|fault| fault.fate) {
+        None | Some(Fate::Done) => stored.ask(Ask::Commit, end),
+        Some(Fate::Later) => {
+            stored.hold();
+            end(Ok(Answer::Nothing));
         }
-    };
-    cluster.commit_ends();
-    let stamp = outcome.map(Option::unwrap_or_default);
-    for waiting in stamps {
-        let stamp = stamp.map_err(|_| codes::TRANSACTION_INVALID_VERSION);
-        waiting.resolve(stamp.map(|stamp| Value::Key(Blob::new(stamp.as_bytes()))));
-    }
-    future.resolve(stamp.map(|_| Value::Nothing));
-}
-
-/// A stamped key or value without the place of its stamp, which its last four bytes say.
-fn split_offset(bytes: &[u8]) -> Result<(&[u8], usize), Code> {
-    let (bytes, offset) = bytes.split_last_chunk::<4>().ok_or(codes::INVALID_OPERATION)?;
-    let offset = usize::try_from(u32::from_le_bytes(*offset)).map_err(|_| codes::INVALID_OPERATION)?;
-    match offset.checked_add(Versionstamp::LENGTH) {
-        Some(end) if end <= bytes.len() => Ok((bytes, offset)),
-        _ => Err(codes::INVALID_OPERATION),
+        Some(Fate::Never) => end(Ok(Answer::Nothing)),
     }
 }
 
-/// Takes an atomic operation; the client checks sizes with the place of a stamp counted in.
-pub(crate) fn atomic(
-    stored: &Stored,
-    own: &mut OwnWrites,
-    key: &[u8],
-    operand: &[u8],
-    operation: u32,
-) -> Result<(), Code> {
-    use foundationdb_sys as sys;
-    if key.len() > limits::KEY {
-        return Err(codes::KEY_TOO_LARGE);
+/// Answers a commit on the network thread.
+fn tell(cluster: &Arc<Cluster>, outcome: Outcome, future: Arc<Future>, stamps: Vec<Arc<Future>>) {
+    let cluster = Arc::clone(cluster);
+    network::after(Duration::ZERO, move || {
+        cluster.commit_ends();
+        let stamp = outcome.map(|answer| match answer {
+            Answer::Stamp(Some(stamp)) => stamp,
+            _ => [0; 10],
+        });
+        for waiting in stamps {
+            let stamp = stamp.map_err(|_| codes::TRANSACTION_INVALID_VERSION);
+            waiting.resolve(stamp.map(|stamp| Value::Key(Blob::new(&stamp))));
+        }
+        future.resolve(stamp.map(|_| Value::Nothing));
+    });
+}
+
+/// What a future gives of an answer.
+fn value(answer: Answer) -> Value {
+    match answer {
+        Answer::Version(version) => Value::Number(version.cast_signed()),
+        Answer::Value(value) => Value::Stored(value.map(|value| Blob::new(&value.0))),
+        Answer::Pairs { pairs, more } => {
+            Value::Pairs(Pairs::new(pairs.iter().map(|(key, value)| (key.0.as_slice(), value.0.as_slice())), more))
+        }
+        Answer::Nothing | Answer::Stamp(_) => Value::Nothing,
     }
-    if operand.len() > limits::VALUE {
-        return Err(codes::VALUE_TOO_LARGE);
-    }
-    let done = match operation {
-        sys::FDBMutationType_FDB_MUTATION_TYPE_ADD => {
-            let number = i64::from_le_bytes(operand.try_into().map_err(|_| codes::INVALID_OPERATION)?);
-            stored.add(key, number)
-        }
-        sys::FDBMutationType_FDB_MUTATION_TYPE_SET_VERSIONSTAMPED_KEY => {
-            let (key, offset) = split_offset(key)?;
-            stored.set_versionstamped_key(key.to_vec(), offset, operand)
-        }
-        sys::FDBMutationType_FDB_MUTATION_TYPE_SET_VERSIONSTAMPED_VALUE => {
-            let (value, offset) = split_offset(operand)?;
-            own.insert(key, &after(key));
-            stored.set_versionstamped_value(key, value.to_vec(), offset)
-        }
-        _ => return Err(codes::INVALID_MUTATION_TYPE),
-    };
-    done.map_err(|error| codes::of(&error))
 }
