@@ -3,6 +3,8 @@
 //!
 //! No timed tests: this prints a ratio, and fails nothing. The double is no measure of a cluster's own speed.
 
+#[path = "../src/kv/contract/cluster_file.rs"]
+mod cluster_file;
 #[path = "../src/kv/contract/double.rs"]
 mod double;
 
@@ -63,7 +65,7 @@ fn median(mut samples: Vec<f64>) -> f64 {
 
 #[tokio::main]
 async fn main() -> Result<(), Failure> {
-    let cluster = double::ClusterFile::new("seed=1 latency_ms=1");
+    let cluster = cluster_file::ClusterFile::new("seed=1 latency_ms=1");
     let (cluster_file, library) = (Some(cluster.path()), Some(double::library("release")));
     let options = foundationdb::Options { cluster_file, library, ..foundationdb::Options::default() };
     let store = Store::open(Database::foundationdb(&options, Clock::system())?, Vec::new()).await?;

@@ -5,6 +5,8 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
+#[path = "../src/kv/contract/cluster_file.rs"]
+mod cluster_file;
 #[path = "../src/kv/contract/double.rs"]
 mod double;
 
@@ -24,7 +26,7 @@ use fdyno::store::{Realm, Store};
 use futures_executor::block_on;
 use serde_json::{Value as Json, json};
 
-use double::ClusterFile;
+use cluster_file::ClusterFile;
 
 /// Tells a child of this program that it is one.
 const ROLE: &str = "FDYNO_CLUSTER_ROLE";

@@ -25,6 +25,8 @@
 
 #[path = "model/client.rs"]
 mod client;
+#[path = "../src/kv/contract/cluster_file.rs"]
+mod cluster_file;
 #[path = "model/consumer.rs"]
 mod consumer;
 #[path = "../src/kv/contract/double.rs"]

@@ -13,7 +13,8 @@ use fdyno::kv::{self, Database, faults};
 use fdyno::store::{CopyError, Place, Realm, Store, copy};
 use serde_json::Value as Json;
 
-use super::double::{self, ClusterFile};
+use super::cluster_file::ClusterFile;
+use super::double;
 
 pub const START_MILLIS: i64 = 1_700_000_000_000;
 

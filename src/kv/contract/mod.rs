@@ -3,9 +3,11 @@
 //! A rule is a function that takes a way to make an empty database; the tables below name them all, and each engine
 //! runs all of them by one line at the end of this file; those of embedded engines and of forks by one line more. A rule
 //! left out of its table is reported as dead code. `model` compares engines with a naive map, `faults` and `clusters` test
-//! what only those engines do; `double` is the client library that clusters are tested on, `served` has its data in a process of its own.
+//! what only those engines do; `double` is the client library that clusters are tested on, with data in this process
+//! (`cluster_file`) or in another (`served`).
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
+mod cluster_file;
 mod clusters;
 mod conflicts;
 mod double;
@@ -26,7 +28,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 
-use self::double::ClusterFile;
+use self::cluster_file::ClusterFile;
 use self::served::ServedCluster;
 use super::{
     Bytes, Database, DiskOptions, Durability, Error, Isolation, Page, RangeRead, Result, Transaction, Version,
