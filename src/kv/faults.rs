@@ -77,13 +77,15 @@ pub struct Plan {
     rates: [f64; KINDS],
     /// How likely each operation lets one held commit land.
     landing: f64,
+    /// How likely storage is out after an unknown outcome, and how many reads then fail.
+    outage: (f64, u32),
     opaque_versions: bool,
 }
 
 impl Plan {
     /// No faults.
     pub const fn none() -> Self {
-        Self { seed: 0, rates: [0.0; KINDS], landing: 0.25, opaque_versions: false }
+        Self { seed: 0, rates: [0.0; KINDS], landing: 0.25, outage: (0.0, 0), opaque_versions: false }
     }
 
     /// Some of every kind: about a fifth of all commits and two in a hundred reads.
@@ -106,6 +108,14 @@ impl Plan {
         if let Some(slot) = self.rates.get_mut(kind as usize) {
             *slot = rate;
         }
+        self
+    }
+
+    /// The same plan with outages: as likely as `rate`, the next `reads` reads after an unknown outcome fail, so that whoever
+    /// asks what became of the commit may have to give up.
+    #[must_use]
+    pub const fn with_outages(mut self, rate: f64, reads: u32) -> Self {
+        self.outage = (rate, reads);
         self
     }
 
@@ -143,11 +153,13 @@ struct Shared {
 struct State {
     random: fastrand::Rng,
     held: Vec<Arc<memory::Transaction>>,
+    /// Reads that are still to fail.
+    outage: u32,
 }
 
 impl Faults {
     pub(super) fn new(memory: Memory, plan: Plan) -> Self {
-        let state = Lock::new(State { random: fastrand::Rng::with_seed(plan.seed), held: Vec::new() });
+        let state = Lock::new(State { random: fastrand::Rng::with_seed(plan.seed), held: Vec::new(), outage: 0 });
         let opaque = plan.opaque_versions;
         let shared = Shared { memory, plan, paused: AtomicBool::new(false), fired: Default::default(), state };
         Self(Arc::new(shared), opaque)
@@ -216,6 +228,29 @@ impl Faults {
         })
     }
 
+    /// After an unknown outcome, storage may be out for a while.
+    fn maybe_begin_outage(&self) {
+        let (rate, reads) = self.0.plan.outage;
+        // Where there are none, none is drawn: equal seeds give what they gave before there were any.
+        if rate > 0.0 {
+            let mut state = self.0.state.lock();
+            if state.random.f64() < rate {
+                state.outage = reads;
+            }
+        }
+    }
+
+    /// Whether this read falls into an outage.
+    fn is_out(&self) -> bool {
+        if self.0.plan.outage.1 == 0 || self.is_paused() {
+            return false;
+        }
+        let mut state = self.0.state.lock();
+        let is_out = state.outage > 0;
+        state.outage = state.outage.saturating_sub(1);
+        is_out
+    }
+
     fn let_one_land(&self) {
         if self.is_paused() {
             return;
@@ -253,7 +288,8 @@ impl Transaction {
     fn readable(&self) -> Result<&memory::Transaction> {
         let inner = self.open()?;
         self.faults.let_one_land();
-        let Some(kind) = self.faults.draw(&AT_READ) else { return Ok(inner) };
+        let drawn = if self.faults.is_out() { Some(Kind::ReadFailed) } else { self.faults.draw(&AT_READ) };
+        let Some(kind) = drawn else { return Ok(inner) };
         self.faults.count(kind);
         Err(if kind == Kind::TooOld { Error::TooOld } else { Error::Io("injected: read failed".to_owned()) })
     }
@@ -323,6 +359,9 @@ impl Transaction {
         }
         self.faults.let_one_land();
         let Some(kind) = self.faults.draw(&AT_COMMIT) else { return self.inner.commit() };
+        if !matches!(kind, Kind::Conflict | Kind::CommitFailed) {
+            self.faults.maybe_begin_outage();
+        }
         match kind {
             Kind::LaterLands => {
                 self.faults.0.state.lock().held.push(Arc::clone(&self.inner));

@@ -126,6 +126,20 @@ fn an_attempt_that_did_commit_gives_its_own_answer_and_stamp() {
     }
 }
 
+#[test]
+fn an_outage_after_an_unknown_outcome_leaves_it_unknown() {
+    for (kind, committed) in [(Kind::UnknownDid, true), (Kind::UnknownDidNot, false), (Kind::LaterLands, true)] {
+        // As many reads fail as a fence endures, and one more; then storage is there again, and the commit or its absence stays.
+        let database = with(Plan::none().with(kind, 1.0).with_outages(1.0, 51));
+        let outcome =
+            wait(database.run(|| b"id".to_vec(), |transaction| async move { transaction.set(b"a", b"v".as_slice()) }));
+        assert_eq!(outcome, Err(Error::MaybeCommitted), "{kind:?}");
+        assert_eq!(fired(&database, Kind::ReadFailed), 51);
+        settle(&database);
+        assert_eq!(stored(&database, "a").is_some(), committed, "{kind:?}");
+    }
+}
+
 /// The fence must win against an attempt that is still under way, whichever of them comes first.
 #[test]
 fn a_late_attempt_never_lands_after_its_fence() {
