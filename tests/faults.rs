@@ -11,6 +11,8 @@
 mod journal;
 #[path = "faults/library.rs"]
 mod library;
+#[path = "common/place.rs"]
+mod place;
 #[path = "faults/workload.rs"]
 mod workload;
 
@@ -21,7 +23,8 @@ use std::process::Command;
 use fdyno::kv::{Database, Durability, Error};
 
 use self::journal::{Journal, Loss};
-use self::library::{BELOW, ROLE, child, place, run};
+use self::library::{BELOW, ROLE, child, run};
+use self::place::place;
 use self::workload::{DURABILITIES, commit, commits, is_given_up, open, settle, sum};
 
 const EIO: i32 = 5;

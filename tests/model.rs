@@ -25,6 +25,8 @@
 
 #[path = "model/client.rs"]
 mod client;
+#[path = "common/cluster.rs"]
+mod cluster;
 #[path = "../src/kv/contract/cluster_file.rs"]
 mod cluster_file;
 #[path = "model/consumer.rs"]
@@ -41,6 +43,8 @@ mod operation;
 mod reads;
 #[path = "model/schema.rs"]
 mod schema;
+#[path = "common/seeds.rs"]
+mod seeds;
 #[path = "model/state.rs"]
 mod state;
 #[path = "model/threads.rs"]
@@ -50,48 +54,12 @@ mod value;
 #[path = "model/world.rs"]
 mod world;
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
-
 use client::Engine;
-
-/// How many seeds there are where nothing else is said.
-const USUAL_SEEDS: u64 = 50;
-
-fn number(variable: &str) -> Option<u64> {
-    std::env::var(variable).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{variable} is no number: {text}")))
-}
+use seeds::USUAL_SEEDS;
 
 /// Runs so many seeds, or the one that is asked for.
 fn run(engine: Engine, usual: u64) {
-    if let Some(seed) = number("FDYNO_SEED") {
-        world::run(seed, engine, true);
-        return;
-    }
-    let (seeds, next, failed) = (
-        number("FDYNO_SEEDS").map_or(usual, |seeds| (seeds * usual).div_ceil(USUAL_SEEDS)),
-        AtomicU64::new(0),
-        Mutex::new(Vec::new()),
-    );
-    let work = || {
-        loop {
-            let seed = next.fetch_add(1, Ordering::Relaxed);
-            if seed >= seeds {
-                return;
-            }
-            if catch_unwind(AssertUnwindSafe(|| world::run(seed, engine, false))).is_err() {
-                failed.lock().expect("no panic while it is held").push(seed);
-            }
-        }
-    };
-    std::thread::scope(|scope| {
-        for _ in 0..std::thread::available_parallelism().map_or(1, std::num::NonZero::get) {
-            scope.spawn(work);
-        }
-    });
-    let failed = failed.into_inner().expect("no panic while it is held");
-    assert!(failed.is_empty(), "seeds {failed:?} of {seeds} failed: FDYNO_SEED=n cargo test --test model shows one");
+    seeds::run("model", usual, |seed, alone| world::run(seed, engine, alone));
 }
 
 #[test]

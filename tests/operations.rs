@@ -144,6 +144,29 @@ fn an_update_answers_what_return_values_asks_for() -> Outcome {
 }
 
 #[test]
+fn an_update_that_only_takes_away_makes_no_item_where_there_is_none() -> Outcome {
+    let world = orders()?;
+    let takes_away = |expression: &str| {
+        let mut update = json!({"TableName": "orders", "Key": key(1), "UpdateExpression": expression});
+        if expression.contains(":tags") {
+            update["ExpressionAttributeValues"] = json!({":tags": {"SS": ["a"]}});
+        }
+        update
+    };
+    let get = || world.call("GetItem", &json!({"TableName": "orders", "Key": key(1)}));
+    for expression in ["REMOVE note", "DELETE tags :tags", "REMOVE note DELETE tags :tags"] {
+        let mut update = takes_away(expression);
+        world.call("TransactWriteItems", &json!({"TransactItems": [{"Update": update}]}))?;
+        update["ReturnValues"] = "ALL_NEW".into();
+        assert_eq!(world.call("UpdateItem", &update)?, json!({}), "{expression}");
+        assert_eq!(get()?, json!({}), "{expression}");
+    }
+    world.call("UpdateItem", &json!({"TableName": "orders", "Key": key(1)}))?;
+    assert_eq!(get()?["Item"], key(1), "an update of nothing does make one");
+    Ok(())
+}
+
+#[test]
 fn writes_that_break_a_rule_have_their_messages() -> Outcome {
     let world = orders()?;
     let put = |item: Value| world.invalid("PutItem", &json!({"TableName": "orders", "Item": item}));

@@ -11,21 +11,12 @@ use std::sync::OnceLock;
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::Duration;
 
-use tempfile::TempDir;
-
 pub const ROLE: &str = "FDYNO_FAULTS_ROLE";
 pub const BELOW: &str = "FDYNO_FAULTS_BELOW";
 const JOURNAL: &str = "FDYNO_FAULTS_JOURNAL";
 
 /// Far more than any step of a child takes, on any machine.
 const PATIENCE: Duration = Duration::from_secs(120);
-
-/// A directory for databases: in memory if the machine has such a place, since what is synced there costs nothing.
-pub fn place() -> TempDir {
-    let memory = Path::new("/dev/shm");
-    let named = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
-    named.or_else(|_| tempfile::tempdir()).expect("a directory")
-}
 
 fn library() -> &'static Path {
     static LIBRARY: OnceLock<PathBuf> = OnceLock::new();

@@ -13,8 +13,8 @@ use fdyno::kv::{self, Database, faults};
 use fdyno::store::{CopyError, Place, Realm, Store, copy};
 use serde_json::Value as Json;
 
+use super::cluster;
 use super::cluster_file::ClusterFile;
-use super::double;
 
 pub const START_MILLIS: i64 = 1_700_000_000_000;
 
@@ -27,11 +27,6 @@ pub enum Engine {
     /// A cluster, on the double of its client library, with all the faults of which the outcome is found out in the end.
     Cluster,
 }
-
-/// How a cluster fails, beside its seed.
-const CLUSTER_FAULTS: &str = "1007=0.03 1009=0.03 1020=0.03 1037=0.03 1213=0.03 1021did=0.03 1021not=0.03 1031did=0.03 \
-                              1031not=0.03 1031later=0.03 1039did=0.03 1039not=0.03 1039later=0.03 read1007=0.01 \
-                              read1009=0.01 read1037=0.01 read1039=0.01";
 
 impl Engine {
     /// Embedded engines' futures are ready at their first poll; a cluster's are answered by another thread.
@@ -59,12 +54,6 @@ impl Engine {
     }
 }
 
-fn open_cluster(cluster: &ClusterFile, clock: &Clock) -> Database {
-    let (cluster_file, library) = (Some(cluster.path()), Some(double::library("dev")));
-    let options = kv::foundationdb::Options { cluster_file, library, ..kv::foundationdb::Options::default() };
-    Database::foundationdb(&options, clock.clone()).expect("the double answers")
-}
-
 pub struct Client {
     pub store: Store,
     /// A second handle on the same database, whose cache of definitions knows nothing of what the first one changes: as
@@ -84,7 +73,7 @@ impl Client {
     pub fn new(seed: u64, engine: Engine) -> Self {
         let clock = Clock::deterministic(Timestamp(START_MILLIS), seed);
         let opaque = seed % 3 == 1;
-        let cluster = ClusterFile::new(&format!("seed={seed} {CLUSTER_FAULTS}"));
+        let cluster = ClusterFile::new(&format!("seed={seed} {cluster::FAULTS}"));
         let store = loop {
             let database = match engine {
                 Engine::Faults => {
@@ -95,7 +84,7 @@ impl Client {
                     Database::faults(clock.clone(), if opaque { plan.with_opaque_versions() } else { plan })
                 }
                 Engine::Memory => Database::memory(clock.clone()),
-                Engine::Cluster => open_cluster(&cluster, &clock),
+                Engine::Cluster => cluster::open(&cluster, &clock),
             };
             if let Ok(store) = engine.now(Store::open(database, b"model".to_vec())) {
                 break store;
@@ -163,13 +152,13 @@ impl Client {
             faults.resume();
         } else if self.engine == Engine::Cluster {
             let seed = self.calls.load(Ordering::Relaxed);
-            self.behave(&format!("seed={seed} {CLUSTER_FAULTS}"));
+            self.behave(&format!("seed={seed} {cluster::FAULTS}"));
         }
     }
 
     fn behave(&self, settings: &str) {
         self.cluster.write(settings);
-        open_cluster(&self.cluster, self.store.clock());
+        cluster::open(&self.cluster, self.store.clock());
     }
 
     /// Each of a cluster's faults must have fired by the end of a long run.
@@ -178,7 +167,7 @@ impl Client {
             return;
         }
         let fired = self.cluster.counters();
-        let names = CLUSTER_FAULTS.split_whitespace().filter_map(|fault| fault.split_once('='));
+        let names = cluster::FAULTS.split_whitespace().filter_map(|fault| fault.split_once('='));
         let quiet: Vec<&str> = names.map(|(name, _)| name).filter(|name| !fired.contains_key(*name)).collect();
         assert!(quiet.is_empty(), "faults of the cluster that never fired: {quiet:?}");
     }

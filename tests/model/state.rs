@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use super::expression::{Path, projected, updated};
+use super::expression::{Action, Path, projected, updated};
 use super::operation::{Guarded, Operation, Returns, Write};
 use super::schema::{self, Index, Key, View};
 use super::value::Item;
@@ -281,6 +281,10 @@ impl State {
             Write::Put(item) => Some(item.clone()),
             Write::Update { actions, .. } => {
                 let item = updated(old, &key, actions).map_err(|_| Failure::Refused)?;
+                let takes_away = |action: &Action| matches!(action, Action::Remove(_) | Action::Delete(..));
+                if old.is_none() && !actions.is_empty() && actions.iter().all(takes_away) {
+                    return Ok(None);
+                }
                 let is_touched = |name: &str| actions.iter().any(|action| action.root() == name);
                 if schema.has_bad_index_key(&item, is_touched) {
                     return Err(Failure::Refused);

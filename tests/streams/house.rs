@@ -1,0 +1,269 @@
+//! The database under test: on which engine it lies, how it is called, how it is closed and opened in the midst of use, and
+//! how its time is moved.
+//!
+//! Every call is told between two ticks of one counter, so that of two calls that did not overlap it is known which came
+//! first; and with what the clock showed before and after. It knows nothing of what is written or read.
+
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{PoisonError, RwLock, RwLockReadGuard};
+use std::task::Poll;
+
+use fdyno::api::{Operation, dispatch, json as protocol};
+use fdyno::clock::{Clock, Timestamp};
+use fdyno::error::Error;
+use fdyno::kv::faults::Plan;
+use fdyno::kv::{Database, DiskOptions, Durability, Error as StorageError};
+use fdyno::store::{Realm, Store};
+use futures_executor::block_on;
+use serde_json::Value as Json;
+use tempfile::TempDir;
+
+use crate::cluster;
+use crate::cluster_file::ClusterFile;
+use crate::place::place;
+
+pub const START_MILLIS: i64 = 1_700_000_000_000;
+pub const PREFIX: &[u8] = b"streams";
+/// So little that a run flushes and merges several times.
+const FLUSH_BYTES: u64 = 60_000;
+
+/// What the database is on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Engine {
+    /// Memory, with faults that follow from the seed.
+    Faults,
+    Disk(Durability),
+    /// The double of FoundationDB's client library, with faults that follow from the seed.
+    Cluster,
+}
+
+enum Place {
+    Memory(Database),
+    Directory(TempDir),
+    Cluster(ClusterFile),
+}
+
+/// When a call was made.
+#[derive(Clone, Copy, Debug)]
+pub struct Span {
+    pub invoked: u64,
+    pub returned: u64,
+    /// The clock before and after, in milliseconds.
+    pub clock: (i64, i64),
+    /// The latest that the clock had shown by then: it may be set back, but what was trimmed stays so.
+    pub latest: i64,
+}
+
+/// What became of a call.
+#[derive(Debug)]
+pub enum Answer {
+    Done(Json),
+    /// By the database itself, which changed nothing.
+    Refused(Error),
+    /// By an injected fault, and it is known that nothing was changed.
+    Failed,
+    /// Nobody knows.
+    Unknown,
+}
+
+pub struct House {
+    pub engine: Engine,
+    pub clock: Clock,
+    place: Place,
+    /// Handles as several processes would have them, each with a cache of its own; one, where only one process can.
+    handles: RwLock<Vec<Store>>,
+    /// Held by whoever needs the clock to stand still.
+    time: RwLock<()>,
+    ticks: AtomicU64,
+    latest: AtomicI64,
+    restarts: AtomicUsize,
+    seed: u64,
+}
+
+impl House {
+    /// An empty database whose time stands still. `threads` says whether others may call while one does.
+    pub fn new(seed: u64, engine: Engine, threads: bool) -> Self {
+        let clock = Clock::deterministic(Timestamp(START_MILLIS), seed);
+        let place = match engine {
+            Engine::Faults => {
+                // On some, versions do not tell the time, as on a cluster, and background work needs a lease.
+                let plan = Plan::seeded(seed).with_outages(0.2, if threads { 150 } else { 55 });
+                let plan = if seed % 3 == 1 { plan.with_opaque_versions() } else { plan };
+                Place::Memory(Database::faults(clock.clone(), plan))
+            }
+            Engine::Disk(_) => Place::Directory(place()),
+            Engine::Cluster => Place::Cluster(ClusterFile::new(&format!("seed={seed} {}", cluster::FAULTS))),
+        };
+        let house = Self {
+            engine,
+            clock,
+            place,
+            handles: RwLock::default(),
+            time: RwLock::default(),
+            ticks: AtomicU64::new(1),
+            latest: AtomicI64::new(START_MILLIS),
+            restarts: AtomicUsize::new(0),
+            seed,
+        };
+        let handles = if matches!(engine, Engine::Disk(_)) { 1 } else { 2 };
+        let handles = (0..handles).map(|_| house.open()).collect();
+        *house.handles.write().expect("nobody has it yet") = handles;
+        house
+    }
+
+    fn open(&self) -> Store {
+        let database = match (&self.place, self.engine) {
+            (Place::Memory(database), _) => database.clone(),
+            (Place::Directory(directory), Engine::Disk(durability)) => {
+                let options = DiskOptions { durability, flush_bytes: FLUSH_BYTES, ..DiskOptions::default() };
+                Database::disk(&directory.path().join("database"), options, self.clock.clone()).expect("it opens")
+            }
+            (Place::Cluster(file), _) => cluster::open(file, &self.clock),
+            (Place::Directory(_), _) => unreachable!("only a disk lies in a directory"),
+        };
+        loop {
+            match block_on(Store::open(database.clone(), PREFIX.to_vec())) {
+                Ok(store) => return store,
+                Err(error) => assert!(is_injected(&error) || is_unknown(&error), "opening: {error}"),
+            }
+        }
+    }
+
+    fn handles(&self) -> RwLockReadGuard<'_, Vec<Store>> {
+        self.handles.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Closes the database and opens it again, when all calls have returned; where others may have it open, one of them does.
+    pub fn restart(&self) {
+        let mut handles = self.handles.write().unwrap_or_else(PoisonError::into_inner);
+        let number = self.restarts.fetch_add(1, Ordering::Relaxed);
+        if matches!(self.place, Place::Directory(_)) {
+            handles.clear();
+            handles.push(self.open());
+        } else {
+            let at = number % handles.len();
+            handles[at] = self.open();
+        }
+    }
+
+    /// Keeps the clock where it is until what this returns goes.
+    pub fn hold_time(&self) -> RwLockReadGuard<'_, ()> {
+        self.time.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Moves the clock, when nobody holds it.
+    pub fn advance(&self, millis: i64) {
+        let _nobody_holds_it = self.time.write().unwrap_or_else(PoisonError::into_inner);
+        // Told before it is true, so that nobody meets a time that was not told.
+        self.latest.fetch_max(self.clock.now().millis() + millis, Ordering::SeqCst);
+        self.clock.advance(millis);
+    }
+
+    fn timed<T>(&self, work: impl FnOnce() -> T) -> (Span, T) {
+        let tick = || self.ticks.fetch_add(1, Ordering::SeqCst);
+        let (before, invoked) = (self.clock.now().millis(), tick());
+        let done = work();
+        let (returned, after) = (tick(), self.clock.now().millis());
+        (Span { invoked, returned, clock: (before, after), latest: self.latest.load(Ordering::SeqCst) }, done)
+    }
+
+    /// Calls an operation on one of the handles.
+    pub fn call(&self, handle: usize, operation: Operation, request: &Json) -> (Span, Answer) {
+        let (span, answer) = self.call_for(handle, operation, request, usize::MAX);
+        (span, answer.expect("it was waited for"))
+    }
+
+    /// Calls an operation and waits for it only so long: `None` if it was given up at its `polls`th poll, unanswered.
+    pub fn call_for(
+        &self,
+        handle: usize,
+        operation: Operation,
+        request: &Json,
+        polls: usize,
+    ) -> (Span, Option<Answer>) {
+        let realm = Realm { account: "000000000000".to_owned(), region: "eu-west-1".to_owned() };
+        let request = protocol::request(operation, request.to_string().as_bytes()).expect("a request");
+        let handles = self.handles();
+        let store = &handles[handle % handles.len()];
+        let (span, outcome) = self.timed(|| block_on(give_up_at(polls, dispatch(store, &realm, request))));
+        let answer = outcome.map(|outcome| match outcome {
+            Ok(response) => {
+                Answer::Done(serde_json::from_slice(&protocol::response(&response)).expect("an answer is JSON"))
+            }
+            Err(error) if is_injected(&error) => Answer::Failed,
+            Err(error) if is_unknown(&error) => Answer::Unknown,
+            Err(error) => Answer::Refused(error),
+        });
+        (span, answer)
+    }
+
+    /// Calls again and again while injected faults surface: for what only reads, or may be done twice.
+    pub fn insist(&self, handle: usize, operation: Operation, request: &Json) -> (Span, Result<Json, Error>) {
+        loop {
+            match self.call(handle, operation, request) {
+                (span, Answer::Done(answer)) => return (span, Ok(answer)),
+                (span, Answer::Refused(error)) => return (span, Err(error)),
+                (_, Answer::Failed | Answer::Unknown) => {}
+            }
+        }
+    }
+
+    /// No more faults, and nothing left that could still land.
+    pub fn calm(&self) {
+        match &self.place {
+            Place::Memory(database) => {
+                let faults = database.injected_faults().expect("they are injected");
+                faults.pause();
+                faults.flush();
+            }
+            Place::Cluster(file) => {
+                file.write(&format!("seed={}", self.seed));
+                drop(cluster::open(file, &self.clock));
+            }
+            Place::Directory(_) => {}
+        }
+    }
+
+    /// The faults of a cluster that have fired, once it is calm.
+    pub fn fired(&self) -> Vec<&'static str> {
+        let Place::Cluster(file) = &self.place else { return Vec::new() };
+        let counters = file.counters();
+        let names = cluster::FAULTS.split_whitespace().filter_map(|fault| fault.split_once('='));
+        names.map(|(name, _)| name).filter(|name| counters.contains_key(*name)).collect()
+    }
+
+    /// A handle, for what no operation tells.
+    pub fn store(&self) -> Store {
+        self.handles()[0].clone()
+    }
+
+    pub fn realm() -> Realm {
+        Realm { account: "000000000000".to_owned(), region: "eu-west-1".to_owned() }
+    }
+}
+
+/// The future's output, or nothing if it still waits after so many polls; then it is dropped.
+async fn give_up_at<T>(polls: usize, future: impl Future<Output = T>) -> Option<T> {
+    let mut future = pin!(future);
+    let mut left = polls;
+    poll_fn(|context| match future.as_mut().poll(context) {
+        Poll::Ready(output) => Poll::Ready(Some(output)),
+        Poll::Pending => {
+            left = left.saturating_sub(1);
+            if left == 0 { Poll::Ready(None) } else { Poll::Pending }
+        }
+    })
+    .await
+}
+
+/// Whether this is how a fault of storage surfaces; the call then has changed nothing.
+fn is_injected(error: &Error) -> bool {
+    matches!(error, Error::Storage(StorageError::Io(text)) if text.starts_with("injected"))
+}
+
+/// Whether nobody could find out what became of the call's commit.
+fn is_unknown(error: &Error) -> bool {
+    matches!(error, Error::Storage(error) if error.is_maybe_committed())
+}
