@@ -73,7 +73,7 @@ impl Client {
     pub fn new(seed: u64, engine: Engine) -> Self {
         let clock = Clock::deterministic(Timestamp(START_MILLIS), seed);
         let opaque = seed % 3 == 1;
-        let cluster = ClusterFile::new(&format!("seed={seed} {cluster::FAULTS}"));
+        let cluster = ClusterFile::new(&format!("seed={seed} {}", cluster::FAULTS));
         let store = loop {
             let database = match engine {
                 Engine::Faults => {
@@ -152,7 +152,7 @@ impl Client {
             faults.resume();
         } else if self.engine == Engine::Cluster {
             let seed = self.calls.load(Ordering::Relaxed);
-            self.behave(&format!("seed={seed} {cluster::FAULTS}"));
+            self.behave(&format!("seed={seed} {}", cluster::FAULTS));
         }
     }
 
