@@ -15,6 +15,7 @@ mod delete_item;
 mod delete_table;
 mod describe_table;
 mod expressions;
+mod extensions;
 mod get_item;
 pub mod json;
 mod keys;
@@ -38,6 +39,7 @@ mod update_item;
 mod update_table;
 mod wire;
 
+pub use extensions::{Asked, Extension, Told, dispatch_extension};
 pub use operations::{Operation, Request, Response, Service};
 pub use parameters::{Parameter, Status};
 
@@ -49,8 +51,16 @@ const SCHEMA_ATTEMPTS: usize = 16;
 
 /// Runs one request to its end.
 pub async fn dispatch(store: &Store, realm: &Realm, request: Request) -> Result<Response, Error> {
+    run_until_schema_holds(store, || operations::run(store, realm, &request)).await
+}
+
+/// Runs an operation again as long as it was refused because of a definition that was out of date.
+async fn run_until_schema_holds<T, Fut>(store: &Store, run: impl Fn() -> Fut) -> Result<T, Error>
+where
+    Fut: Future<Output = Result<T, Error>>,
+{
     for _ in 0..SCHEMA_ATTEMPTS {
-        match operations::run(store, realm, &request).await {
+        match run().await {
             Err(Error::SchemaChanged) => {}
             // Refused because of a definition that may have been out of date: that is no answer yet.
             Err(error) if error.may_come_of_a_definition() && store.forget_outdated_tables().await? => {}

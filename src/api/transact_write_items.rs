@@ -17,7 +17,7 @@ use super::transact_write_plan::{Planned, plan};
 use super::wire::Attributes;
 use crate::error::{CancellationReason, Error};
 use crate::item::Item;
-use crate::store::{Actor, ClientToken, Realm, Row, Store, Transaction};
+use crate::store::{Actor, ClientToken, Expected, Realm, Row, Store, StreamPlace, Transaction};
 
 pub const PARAMETERS: &[Parameter] =
     &[done("TransactItems"), done("ClientRequestToken"), done("ReturnConsumedCapacity"), COLLECTION_METRICS];
@@ -93,6 +93,14 @@ pub struct Output {
 struct Outcome {
     capacity: PerTable,
     direction: Direction,
+    /// A checkpoint was not where it was expected, so nothing was written.
+    was_elsewhere: bool,
+}
+
+impl Outcome {
+    const fn of(capacity: PerTable, direction: Direction) -> Self {
+        Self { capacity, direction, was_elsewhere: false }
+    }
 }
 
 pub async fn run(store: &Store, realm: &Realm, input: &Input) -> Result<Output, Error> {
@@ -114,8 +122,50 @@ pub async fn run(store: &Store, realm: &Realm, input: &Input) -> Result<Output, 
         None => None,
     };
 
-    let (planned, token) = (planned.as_slice(), token.as_ref());
-    let outcome = store
+    let planned = planned.as_slice();
+    let outcome = transact(store, realm, planned, token.as_ref(), None).await?;
+    let mut metrics = MetricsPerTable::default();
+    for planned in planned {
+        if let Ok(key) = &planned.key {
+            metrics.add(planned.given_name, &planned.table, key);
+        }
+    }
+    Ok(Output {
+        consumed_capacity: outcome.capacity.report(Detail::of(asked_capacity), Some(outcome.direction)),
+        item_collection_metrics: metrics.report(asked_metrics),
+    })
+}
+
+/// A checkpoint's move that is part of the transaction.
+pub struct Joined<'a> {
+    pub table_name: &'a str,
+    pub name: &'a str,
+    pub expected: Expected<'a>,
+    pub to: Option<&'a StreamPlace>,
+}
+
+/// Writes `items`, of which there may be none, together with the move of a checkpoint; not, if that is not where it is
+/// expected.
+pub async fn run_joined(
+    store: &Store,
+    realm: &Realm,
+    items: &[TransactWriteItem],
+    constraints: Constraints,
+    joined: &Joined<'_>,
+) -> Result<bool, Error> {
+    let planned = plan(store, realm, items, constraints).await?;
+    Ok(!transact(store, realm, &planned, None, Some(joined)).await?.was_elsewhere)
+}
+
+/// The transaction; nothing is written if the checkpoint is not where it is expected.
+async fn transact(
+    store: &Store,
+    realm: &Realm,
+    planned: &[Planned<'_>],
+    token: Option<&(&str, [u8; 32])>,
+    joined: Option<&Joined<'_>>,
+) -> Result<Outcome, Error> {
+    store
         .transact(move |transaction| async move {
             // Asked for together; a repetition reads its rows for nothing, but those are rare.
             let stored = async {
@@ -124,9 +174,16 @@ pub async fn run(store: &Store, realm: &Realm, input: &Input) -> Result<Output, 
                     None => Ok(None),
                 }
             };
+            let moved = async {
+                let Some(Joined { table_name, name, expected, to }) = joined else { return Ok(true) };
+                transaction.move_checkpoint(realm, table_name, name, *expected, *to).await
+            };
             let keys = planned.iter().filter_map(|planned| Some((planned, planned.key.as_ref().ok()?)));
             let rows = keys.map(|(planned, key)| transaction.row(&planned.table, key));
-            let (stored, rows) = try_join!(stored, try_join_all(rows))?;
+            let (stored, moved, rows) = try_join!(stored, moved, try_join_all(rows))?;
+            if !moved {
+                return Ok(Outcome { was_elsewhere: true, ..Outcome::of(PerTable::default(), Direction::Write) });
+            }
             if let (Some((_, digest)), Some(stored)) = (token, stored) {
                 // A table of which no row was read may be gone.
                 for planned in planned {
@@ -143,17 +200,7 @@ pub async fn run(store: &Store, realm: &Realm, input: &Input) -> Result<Output, 
             }
             write_all(&transaction, planned, rows, store, realm, token)
         })
-        .await?;
-    let mut metrics = MetricsPerTable::default();
-    for planned in planned {
-        if let Ok(key) = &planned.key {
-            metrics.add(planned.given_name, &planned.table, key);
-        }
-    }
-    Ok(Output {
-        consumed_capacity: outcome.capacity.report(Detail::of(asked_capacity), Some(outcome.direction)),
-        item_collection_metrics: metrics.report(asked_metrics),
-    })
+        .await
 }
 
 /// One attempt: decides on each row, and writes all if none fails.
@@ -185,7 +232,7 @@ fn write_all(
         let value = ClientToken { request_digest: *digest, at_millis: store.clock().now().millis(), response };
         transaction.put_client_token(realm, token, &value)?;
     }
-    Ok(Outcome { capacity, direction: Direction::Write })
+    Ok(Outcome::of(capacity, Direction::Write))
 }
 
 /// The answer to a request whose token says that it was done: it has cost reading the items.
@@ -196,7 +243,7 @@ fn replay(stored: &ClientToken) -> Result<Outcome, Error> {
     for (table_name, units) in &reads {
         capacity.add(table_name, &Consumed { table: *units, ..Consumed::default() });
     }
-    Ok(Outcome { capacity, direction: Direction::Read })
+    Ok(Outcome::of(capacity, Direction::Read))
 }
 
 /// Tells requests with one token apart. Attributes are sorted and normalised by now, so equal requests have equal digests.

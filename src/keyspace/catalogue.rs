@@ -9,7 +9,7 @@
 //! <prefix> 02 <account> <region> <table> <label>      →   stream descriptor, JSON
 //! <prefix> 03 <account> <region> <token>              →   token's record, JSON
 //! <prefix> 04 <bucket u64> <id 16>                    →   whatever the commit that wrote it answered
-//! <prefix> 05 <account> <region> <stream> <name>      →   checkpoint
+//! <prefix> 05 <account> <region> <table> <name>       →   checkpoint, JSON
 //! <prefix> 06 <name>                                  →   lease
 //! <prefix> 07 <table id u64>                          →   trim mark: position of the last record trimmed, 14 bytes
 //! ```
@@ -48,10 +48,10 @@ pub struct StreamName {
 
 /// A checkpoint's full name, read back from a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Checkpoint {
+pub struct CheckpointName {
     pub account: String,
     pub region: String,
-    pub stream: String,
+    pub table: String,
     pub name: String,
 }
 
@@ -221,19 +221,21 @@ impl Keyspace {
         Ok(commit)
     }
 
-    /// How far the reader called `name` has come in `stream`.
-    pub fn checkpoint(&self, realm: Realm<'_>, stream: &str, name: &str) -> Vec<u8> {
-        self.named(Family::Checkpoints, &[realm.account, realm.region, stream, name])
+    /// How far the consumer called `name` has come in the streams of tables of this name.
+    pub fn checkpoint(&self, realm: Realm<'_>, table: &str, name: &str) -> Vec<u8> {
+        self.named(Family::Checkpoints, &[realm.account, realm.region, table, name])
     }
 
-    /// Every checkpoint in `stream`.
-    pub fn checkpoints(&self, realm: Realm<'_>, stream: &str) -> KeyRange {
-        KeyRange::components_under(self.named(Family::Checkpoints, &[realm.account, realm.region, stream]))
+    /// The checkpoints of one account and region in the order of table and name, or those in tables of one name.
+    pub fn checkpoints(&self, realm: Realm<'_>, table: Option<&str>) -> KeyRange {
+        let names = [realm.account, realm.region, table.unwrap_or_default()];
+        let stem = if table.is_some() { &names[..] } else { &names[..2] };
+        KeyRange::components_under(self.named(Family::Checkpoints, stem))
     }
 
-    pub fn parse_checkpoint(&self, key: &[u8]) -> kv::Result<Checkpoint> {
-        let [account, region, stream, name] = self.names(Family::Checkpoints, key)?;
-        Ok(Checkpoint { account, region, stream, name })
+    pub fn parse_checkpoint(&self, key: &[u8]) -> kv::Result<CheckpointName> {
+        let [account, region, table, name] = self.names(Family::Checkpoints, key)?;
+        Ok(CheckpointName { account, region, table, name })
     }
 
     /// Who does the job called `name`.
@@ -311,7 +313,10 @@ mod tests {
             let key = keyspace.table_id(realm, &table);
             prop_assert_eq!(keyspace.parse_table_id(&key).map(|name| name.table), Ok(table.clone()));
             let checkpoint = keyspace.checkpoint(realm, &label, &table);
-            prop_assert_eq!(keyspace.parse_checkpoint(&checkpoint).map(|found| (found.stream, found.name)), Ok((label.clone(), table.clone())));
+            prop_assert_eq!(keyspace.parse_checkpoint(&checkpoint).map(|found| (found.table, found.name)), Ok((label.clone(), table.clone())));
+            prop_assert!(keyspace.checkpoints(realm, None).contains(&checkpoint));
+            prop_assert!(keyspace.checkpoints(realm, Some(&label)).contains(&checkpoint));
+            prop_assert_eq!(keyspace.checkpoints(realm, Some(&table)).contains(&checkpoint), table == label);
             prop_assert_eq!(keyspace.parse_trim_mark(&keyspace.trim_mark(TableId(7))), Ok(TableId(7)));
             prop_assert_eq!(keyspace.parse_lease(&keyspace.lease(&label)), Ok(label));
             prop_assert_eq!(keyspace.parse_token(&keyspace.token(realm, &table)), Ok([account.clone(), region.clone(), table]));

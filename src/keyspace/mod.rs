@@ -11,7 +11,7 @@
 //! <prefix> 02 <account> <region> <table> <label>               streams
 //! <prefix> 03 <account> <region> <token>                       client request tokens
 //! <prefix> 04 <bucket u64> <id 16>                             commit ids
-//! <prefix> 05 <account> <region> <stream> <name>               checkpoints
+//! <prefix> 05 <account> <region> <table> <name>                checkpoints
 //! <prefix> 06 <name>                                           leases
 //! <prefix> 07 <table id u64>                                   trim marks
 //! <prefix> 08 <incarnation u16> <versionstamp 10>              samples of the time      (background.rs)
@@ -48,7 +48,7 @@ mod table;
 pub mod tuple;
 
 pub use background::{JobId, JobKind, PreviousSample, SampleValue};
-pub use catalogue::{Checkpoint, CommitId, Realm, StreamName, TableName};
+pub use catalogue::{CheckpointName, CommitId, Realm, StreamName, TableName};
 pub use chunk::{chunks, is_inline, reassemble};
 pub use clock::SharedClock;
 pub use codec::{ItemReader, RawValue, decode_item, encode_item};

@@ -45,6 +45,12 @@ impl Position {
         Self::from_bits(self.to_bits() + 1).unwrap_or(*self)
     }
 
+    /// The place before; of the first place, that place itself.
+    #[must_use]
+    pub fn previous(&self) -> Self {
+        self.to_bits().checked_sub(1).and_then(Self::from_bits).unwrap_or(*self)
+    }
+
     pub fn to_bytes(self) -> [u8; Self::BYTES] {
         let [_, _, bytes @ ..] = self.to_bits().to_be_bytes();
         bytes
@@ -119,6 +125,8 @@ mod tests {
         fn next_is_the_least_place_above(position in any_position()) {
             prop_assert!(position.next() >= position);
             prop_assert!(position.next().to_bits() - position.to_bits() <= 1);
+            prop_assert!(position.to_bits() - position.previous().to_bits() <= 1);
+            prop_assert!(position.next() == position || position.next().previous() == position);
         }
     }
 

@@ -126,7 +126,13 @@ impl Database {
         };
         match (outcome, &commit_id) {
             (Ok(stamp), _) => Ok(Attempt::Committed(stamp)),
-            (Err(error), Some(id)) if error.is_maybe_committed() => self.settle(id).await,
+            (Err(error), Some(id)) if error.is_maybe_committed() => {
+                let settled = self.settle(id).await?;
+                if matches!(settled, Attempt::Committed(_)) {
+                    transaction.turned_out_committed();
+                }
+                Ok(settled)
+            }
             (Err(error), None) if error.is_maybe_committed() => Err(error),
             (Err(error), _) if error.is_retryable() => Ok(Attempt::Again),
             (Err(error), _) => Err(error),

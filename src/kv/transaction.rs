@@ -3,7 +3,7 @@
 //! A handle is cheap to clone and every method takes `&self`, so several reads can wait together. Reads and the
 //! commit are async because a cluster's are; the embedded engines' futures are ready at their first poll.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::work::Counters;
 use super::{
@@ -17,6 +17,25 @@ pub struct Transaction(Arc<Handle>);
 struct Handle {
     engine: EngineTransaction,
     work: Arc<Counters>,
+    after_commit: Mutex<AfterCommit>,
+}
+
+/// What is to be called once a transaction is known to be committed.
+#[derive(Default)]
+pub(super) struct AfterCommit(Vec<Box<dyn FnOnce() + Send>>);
+
+impl AfterCommit {
+    pub(super) fn call(self) {
+        for hook in self.0 {
+            hook();
+        }
+    }
+}
+
+impl std::fmt::Debug for AfterCommit {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "AfterCommit({})", self.0.len())
+    }
 }
 
 pub(super) enum EngineTransaction {
@@ -49,7 +68,23 @@ macro_rules! dispatch {
 
 impl Transaction {
     pub(super) fn new(engine: EngineTransaction, work: Arc<Counters>) -> Self {
-        Self(Arc::new(Handle { engine, work }))
+        Self(Arc::new(Handle { engine, work, after_commit: Mutex::default() }))
+    }
+
+    /// Has `hook` called once when this transaction is known to be committed, before whoever waits for the outcome hears of
+    /// it, and also if nobody waits for it any more. After any other outcome it is dropped. The thread that commits calls
+    /// it, so it must neither wait nor fail.
+    pub fn after_commit(&self, hook: impl FnOnce() + Send + 'static) {
+        self.0.after_commit.lock().unwrap_or_else(PoisonError::into_inner).0.push(Box::new(hook));
+    }
+
+    fn take_after_commit(&self) -> AfterCommit {
+        std::mem::take(&mut *self.0.after_commit.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The commit, whose outcome was unknown, turned out to have been made.
+    pub(super) fn turned_out_committed(&self) {
+        self.take_after_commit().call();
     }
 
     /// The version of the snapshot this transaction reads: all commits up to it are seen, none after.
@@ -156,12 +191,16 @@ impl Transaction {
         super::rounds::wait().await;
         let outcome = match &self.0.engine {
             EngineTransaction::Memory(transaction) => transaction.commit(),
-            EngineTransaction::Disk(transaction) => transaction.commit().await,
+            // Its commits go on when nobody waits for them any more.
+            EngineTransaction::Disk(transaction) => transaction.commit(self.take_after_commit()).await,
             EngineTransaction::Faults(transaction) => transaction.commit(),
             EngineTransaction::FoundationDb(transaction) => transaction.commit().await,
         };
         match &outcome {
-            Ok(_) => self.0.work.commits.add(1),
+            Ok(_) => {
+                self.take_after_commit().call();
+                self.0.work.commits.add(1);
+            }
             Err(Error::Conflict) => self.0.work.conflicts.add(1),
             Err(_) => {}
         }

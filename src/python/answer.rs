@@ -5,7 +5,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 use serde::Serialize;
 
-use super::dispatch::{Outcome, Reasons};
+use super::dispatch::Reasons;
 use super::ser::{into_dict, to_python};
 use crate::clock::Clock;
 use crate::error::Error;
@@ -13,8 +13,8 @@ use crate::error::Error;
 const REQUEST_ID_LENGTH: usize = 52;
 
 /// A finished request: how it ended, and its id.
-pub struct Answer {
-    pub outcome: Outcome,
+pub struct Answer<T> {
+    pub outcome: Result<T, Error>,
     pub request_id: String,
 }
 
@@ -34,7 +34,7 @@ pub fn request_id(clock: &Clock) -> String {
 }
 
 /// `(status, parsed)` of a finished request.
-pub fn to_python_answer<'py>(py: Python<'py>, answer: &Answer) -> PyResult<(u16, Bound<'py, PyDict>)> {
+pub fn to_python_answer<'py, T: Serialize>(py: Python<'py>, answer: &Answer<T>) -> PyResult<(u16, Bound<'py, PyDict>)> {
     let (status, parsed) = match &answer.outcome {
         Ok(response) => (200, into_dict(py, response)?),
         Err(error) => (error.shape().status, error_members(py, error)?),

@@ -4,18 +4,22 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
+use serde::Serialize;
 
 use super::answer::{Answer, request_id, to_python_answer};
 use super::clock::Clock;
-use super::dispatch::{self, Failure, Store};
+use super::de::Rejected;
+use super::dispatch::{self, Extension, Failure, Store};
 use super::errors::{failed, guarded};
+use super::follower::Follower;
 use super::operation::{Operation, Request};
 use super::wait::{settle, settle_or_await};
 use crate::error::Error;
 
-fn finish(py: Python<'_>, answer: Result<Answer, Failure>) -> PyResult<Py<PyAny>> {
+fn finish<T: Serialize>(py: Python<'_>, answer: Result<Answer<T>, Failure>) -> PyResult<Py<PyAny>> {
     let (status, parsed) = to_python_answer(py, &answer.map_err(failed)?)?;
     Ok((status, parsed).into_pyobject(py)?.into_any().unbind())
 }
@@ -26,10 +30,28 @@ fn request_of(
     operation: &Operation,
     parameters: &Bound<'_, PyAny>,
 ) -> PyResult<Result<dispatch::Request, Error>> {
-    match dispatch::from_python(operation.get(), parameters) {
+    or_serialization_error(py, dispatch::from_python(operation.get(), parameters))
+}
+
+fn or_serialization_error<T>(py: Python<'_>, request: Result<T, Rejected>) -> PyResult<Result<T, Error>> {
+    match request {
         Ok(request) => Ok(Ok(request)),
         Err(rejected) => Ok(Err(Error::Serialization(rejected.raised(py)?.to_string()))),
     }
+}
+
+/// The request of one of fdyno's own operations.
+fn extension_of(py: Python<'_>, name: &str, parameters: &Bound<'_, PyAny>) -> PyResult<Result<dispatch::Asked, Error>> {
+    let extension =
+        Extension::find(name).ok_or_else(|| PyValueError::new_err(format!("fdyno has no operation {name}")))?;
+    or_serialization_error(py, dispatch::extension_from_python(extension, parameters))
+}
+
+fn answered<T>(store: &Store, outcome: Result<T, Error>) -> Result<Answer<T>, Failure> {
+    if dispatch::is_closed(&outcome) {
+        return Err(dispatch::closed(store));
+    }
+    Ok(Answer { outcome, request_id: request_id(store.clock()) })
 }
 
 /// A database, and the account its tables belong to.
@@ -60,17 +82,30 @@ impl Core {
         &self,
         request: Result<dispatch::Request, Error>,
         region: &str,
-    ) -> impl Future<Output = Result<Answer, Failure>> + Send + use<> {
+    ) -> impl Future<Output = Result<Answer<dispatch::Response>, Failure>> + Send + use<> {
         let (store, realm) = (self.store.clone(), dispatch::realm(&self.account, region));
         async move {
             let outcome = match request {
                 Ok(request) => dispatch::dispatch(&store, &realm, request).await,
                 Err(error) => Err(error),
             };
-            if dispatch::is_closed(&outcome) {
-                return Err(dispatch::closed(&store));
-            }
-            Ok(Answer { outcome, request_id: request_id(store.clock()) })
+            answered(&store, outcome)
+        }
+    }
+
+    /// As `run`, of one of fdyno's own operations.
+    fn run_extension(
+        &self,
+        asked: Result<dispatch::Asked, Error>,
+        region: &str,
+    ) -> impl Future<Output = Result<Answer<dispatch::Told>, Failure>> + Send + use<> {
+        let (store, realm) = (self.store.clone(), dispatch::realm(&self.account, region));
+        async move {
+            let outcome = match asked {
+                Ok(asked) => dispatch::dispatch_extension(&store, &realm, asked).await,
+                Err(error) => Err(error),
+            };
+            answered(&store, outcome)
         }
     }
 
@@ -111,12 +146,13 @@ impl Core {
     }
 
     /// Ends the use of what lies outside the process; calls are refused from then on. Nothing of a database in memory does.
+    /// Whoever follows a stream of the database is told to end.
     fn close(&self, py: Python<'_>) -> PyResult<()> {
         guarded(|| {
             if self.store.database().path().is_some() {
                 self.closed.store(true, Ordering::Release);
             }
-            py.detach(|| self.store.database().close());
+            py.detach(|| self.store.close());
             Ok(())
         })
     }
@@ -215,5 +251,35 @@ impl Core {
             let request = request_of(py, operation, parameters)?;
             settle_or_await(py, self.run(request, region), |py, answer| guarded(|| finish(py, answer)))
         })
+    }
+
+    /// `(status, parsed)` of one of fdyno's own operations, which are no AWS client's to ask for.
+    fn extend(&self, py: Python<'_>, name: &str, parameters: &Bound<'_, PyAny>, region: &str) -> PyResult<Py<PyAny>> {
+        guarded(|| {
+            self.refuse_closed()?;
+            let asked = extension_of(py, name, parameters)?;
+            let answer = settle(py, self.run_extension(asked, region))?;
+            finish(py, answer)
+        })
+    }
+
+    /// Like `extend`, but an awaitable of the answer if it is not there at once.
+    fn extend_async<'py>(
+        &self,
+        py: Python<'py>,
+        name: &str,
+        parameters: &Bound<'py, PyAny>,
+        region: &str,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        guarded(|| {
+            self.refuse_closed()?;
+            let asked = extension_of(py, name, parameters)?;
+            settle_or_await(py, self.run_extension(asked, region), |py, answer| guarded(|| finish(py, answer)))
+        })
+    }
+
+    /// Waits for changes of a table, from now until the database is closed.
+    fn follower(&self, table_id: u64) -> Follower {
+        Follower::new(self.store.clone(), table_id)
     }
 }

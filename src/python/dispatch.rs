@@ -15,11 +15,8 @@ use crate::error::{CancellationReason, Error};
 use crate::kv::{self, Database, DiskOptions, Durability, Work};
 use crate::store::{Copy, CopyError, Place, Reading, Realm};
 
-pub use crate::api::{Operation, Request, Response, dispatch};
-pub use crate::store::Store;
-
-/// How an operation ends.
-pub type Outcome = Result<Response, Error>;
+pub use crate::api::{Asked, Extension, Operation, Request, Response, Told, dispatch, dispatch_extension};
+pub use crate::store::{Store, Ticket};
 
 /// The operation `name` of `service`, by boto3's names.
 pub fn find(service: &str, name: &str) -> Option<Operation> {
@@ -35,6 +32,11 @@ pub fn operation_names(service: &str) -> Vec<&'static str> {
 /// A request from Python objects.
 pub fn from_python(operation: Operation, parameters: &Bound<'_, PyAny>) -> Result<Request, Rejected> {
     operation.parse(Value::new(parameters))
+}
+
+/// A request of one of fdyno's own operations.
+pub fn extension_from_python(extension: Extension, parameters: &Bound<'_, PyAny>) -> Result<Asked, Rejected> {
+    extension.parse(Value::new(parameters))
 }
 
 /// A request from the body botocore would have sent.
@@ -95,7 +97,7 @@ pub fn closed(store: &Store) -> Failure {
 }
 
 /// Whether an operation ended because the database was closed meanwhile.
-pub const fn is_closed(outcome: &Outcome) -> bool {
+pub const fn is_closed<T>(outcome: &Result<T, Error>) -> bool {
     matches!(outcome, Err(Error::Storage(kv::Error::Closed)))
 }
 
@@ -281,6 +283,8 @@ struct WorkDone {
     bytes_read: u64,
     keys_written: u64,
     bytes_written: u64,
+    /// Followers of streams that a commit, or the closing of the database, has woken.
+    followers_woken: u64,
 }
 
 pub fn info<'a>(store: &'a Store, account: &'a str) -> Info<'a> {
@@ -293,7 +297,7 @@ pub fn info<'a>(store: &'a Store, account: &'a str) -> Info<'a> {
         version: env!("CARGO_PKG_VERSION"),
         account,
         id,
-        work: store.work().into(),
+        work: WorkDone { followers_woken: store.followers_woken(), ..store.work().into() },
     }
 }
 
@@ -310,6 +314,7 @@ impl From<Work> for WorkDone {
             bytes_read: work.bytes_read,
             keys_written: work.keys_written,
             bytes_written: work.bytes_written,
+            followers_woken: 0,
         }
     }
 }

@@ -11,6 +11,7 @@ mod core;
 mod de;
 mod dispatch;
 mod errors;
+mod follower;
 mod fork;
 mod names;
 mod operation;
@@ -39,6 +40,8 @@ mod _fdyno {
     use super::errors::{
         ClusterError, CopyError, DatabaseDamagedError, DatabaseError, DatabaseLockedError, InternalError,
     };
+    #[pymodule_export]
+    use super::follower::Follower;
     #[pymodule_export]
     use super::fork::{_after_fork_in_child, _after_fork_in_parent, _before_fork, _shut_down};
     #[pymodule_export]

@@ -10,6 +10,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use pyo3::intern;
 use pyo3::prelude::*;
 
 use super::errors::from_panic;
@@ -43,23 +44,58 @@ where
     F::Output: Send,
 {
     let mut future = Guarded(Box::pin(future));
-    if let Poll::Ready(outcome) = py.detach(|| poll_once(&mut future)) {
-        return outcome;
+    match py.detach(|| poll_once(&mut future)) {
+        Poll::Ready(outcome) => outcome,
+        Poll::Pending => wait_on_runtime(py, future)?,
     }
+}
+
+/// Like `settle`, but gives up when the time that is given, if one is, has passed.
+pub fn settle_within<F>(py: Python<'_>, future: F, limit: Option<Duration>) -> PyResult<Option<F::Output>>
+where
+    F: Future + Send,
+    F::Output: Send,
+{
+    let mut future = Guarded(Box::pin(future));
+    match py.detach(|| poll_once(&mut future)) {
+        Poll::Ready(outcome) => outcome.map(Some),
+        Poll::Pending => wait_on_runtime(py, Box::pin(within(future, limit)))?.transpose(),
+    }
+}
+
+/// The outcome of `future`, unless the time that is given, if one is, passes before. To be polled on the runtime.
+pub async fn within<F: Future>(future: F, limit: Option<Duration>) -> Option<F::Output> {
+    match limit {
+        None => Some(future.await),
+        Some(limit) => tokio::time::timeout(limit, future).await.ok(),
+    }
+}
+
+/// Only the main thread is given signals: no other needs to look for them.
+fn wait_on_runtime<F>(py: Python<'_>, mut future: F) -> PyResult<F::Output>
+where
+    F: Future + Send + Unpin,
+    F::Output: Send,
+{
     let runtime = runtime::handle(py)?;
+    let interval = is_main_thread(py)?.then_some(SIGNAL_INTERVAL);
     loop {
-        let turn = py.detach(|| runtime.block_on(async { tokio::time::timeout(SIGNAL_INTERVAL, &mut future).await }));
-        match turn {
-            Ok(outcome) => return outcome,
-            Err(_elapsed) => {
-                if let Err(interrupt) = py.check_signals() {
-                    // What it holds may take locks to let go of: never with the GIL held.
-                    py.detach(move || drop(future));
-                    return Err(interrupt);
-                }
-            }
+        let turn = py.detach(|| runtime.block_on(within(&mut future, interval)));
+        if let Some(outcome) = turn {
+            return Ok(outcome);
+        }
+        if let Err(interrupt) = py.check_signals() {
+            // What it holds may take locks to let go of: never with the GIL held.
+            py.detach(move || drop(future));
+            return Err(interrupt);
         }
     }
+}
+
+fn is_main_thread(py: Python<'_>) -> PyResult<bool> {
+    let threading = py.import(intern!(py, "threading"))?;
+    let main = threading.call_method0(intern!(py, "main_thread"))?.getattr(intern!(py, "ident"))?;
+    threading.call_method0(intern!(py, "get_ident"))?.eq(main)
 }
 
 /// The outcome of `future`, converted by `finish`, if the first poll gives it; else an awaitable of it.

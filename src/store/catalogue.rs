@@ -80,6 +80,9 @@ impl Store {
                 for range in [table.space(self).metadata(), keyspace.jobs_of_table(TableId(table.id))] {
                     transaction.kv().clear_range(&range.begin, &range.end)?;
                 }
+                if swept == Swept::Everything {
+                    transaction.release_checkpoints(realm, name, table.id).await?;
+                }
                 transaction.leave_to_sweep(table.id, swept)?;
                 count_change(keyspace, transaction.kv())?;
                 Ok((description, swept))

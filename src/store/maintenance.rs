@@ -177,6 +177,9 @@ impl Store {
                 transaction.kv().clear(&self.stream_key(&stream.realm, &stream.table_name, &stream.label))?;
             }
             if table.is_none() && none_left {
+                if let Some(stream) = gone.first() {
+                    transaction.release_checkpoints(&stream.realm, &stream.table_name, table_id).await?;
+                }
                 transaction.leave_to_sweep(table_id, Swept::Everything)?;
                 transaction.kv().clear(&self.keyspace().trim_mark(TableId(table_id)))?;
             }

@@ -8,8 +8,10 @@ mod alter;
 mod blob;
 mod catalogue;
 mod check;
+mod checkpoint;
 mod copy;
 mod fill;
+mod follow;
 mod index;
 mod lease;
 mod maintenance;
@@ -27,7 +29,9 @@ use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
 
+pub use checkpoint::{Checkpoint, Expected, Resumed, StreamPlace};
 pub use copy::{Copy, CopyError, Place, Reading, copy};
+pub use follow::{Changed, Ticket};
 pub use read::{Fetch, Page, Query, Scan, SortBound, Start};
 pub use stream::{Cursor, Record, RecordKind, RecordPage, Stream, StreamStart};
 pub use table::{
@@ -77,6 +81,8 @@ struct Inner {
     worker: [u8; 16],
     /// When maintenance last ran, in database time.
     maintained_millis: AtomicI64,
+    /// Who waits for change records.
+    followers: Arc<follow::Followers>,
 }
 
 impl Store {
@@ -120,6 +126,7 @@ impl Store {
             shared_clock,
             worker,
             maintained_millis,
+            followers: Arc::default(),
         }))
     }
 

@@ -53,6 +53,11 @@ impl Stream {
         self.realm.stream_arn(&self.table_name, &self.label)
     }
 
+    /// The commit that opened it, just before the first record there can be.
+    pub(super) const fn start(&self) -> Position {
+        self.start
+    }
+
     /// Closed by disabling it or by deleting its table.
     pub fn is_closed(&self) -> bool {
         self.end.is_some()
@@ -79,7 +84,7 @@ impl Stream {
 }
 
 /// A place in a stream: the next record is the first at or behind it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Cursor(pub [u8; 14]);
 
 /// Where to start reading; sequence numbers are decimal text as users hand them in.
@@ -89,6 +94,8 @@ pub enum StreamStart {
     Latest,
     At(String),
     After(String),
+    /// As `After`, for a change that is known to be done: it may be trimmed itself, if nothing behind it is.
+    Behind(String),
     AtTimestamp(Timestamp),
 }
 
@@ -119,6 +126,10 @@ pub struct Record {
 #[derive(Clone, Debug, Default)]
 pub struct RecordPage {
     pub records: Vec<Record>,
+    /// Whether there was no more when the page was read.
+    pub is_last: bool,
+    /// Where the page ended, also in a shard that is drained.
+    pub place: Cursor,
     /// Where to go on; `None` once a closed shard is drained.
     pub next: Option<Cursor>,
 }
@@ -144,6 +155,7 @@ pub(super) async fn open_stream(
     let body = Body { table_id: table.id, view, key: table.key.clone(), created_millis: created.millis() };
     let (value, offset) = StreamEntry::opening(store.0.incarnation, &keyspace::encode_versioned_json(FORMAT, &body)?);
     transaction.kv().set_versionstamped_value(&store.stream_key(&table.realm, &table.name, &label), value, offset)?;
+    transaction.tell_followers(table.id);
     table.latest_stream_label = Some(label.clone());
     table.stream = Some(TableStream { view, label });
     Ok(())
@@ -156,6 +168,7 @@ pub(super) async fn close_stream(transaction: &Transaction, table: &mut Table) -
     let value =
         transaction.kv().get(&key, Isolation::Serializable).await?.ok_or_else(|| corrupt("a stream's entry"))?;
     let (value, offset) = StreamEntry::decode(&value)?.closing(transaction.store().0.incarnation);
+    transaction.tell_followers(table.id);
     Ok(transaction.kv().set_versionstamped_value(&key, value, offset)?)
 }
 
@@ -281,6 +294,8 @@ impl Store {
             let horizon = self.horizon(&times);
             let first = stream.start.next().max(horizon);
             let first = trimmed.map_or(first, |trimmed| first.max(trimmed.next()));
+            // The last place that is past its 24 hours.
+            let gone = (horizon > Position::default()).then(|| horizon.previous());
             let now = self.position_of(transaction.read_version().await?.next());
             let cursor = match start {
                 StreamStart::TrimHorizon => first,
@@ -293,8 +308,9 @@ impl Store {
                     }
                     at.max(first).min(now.max(first))
                 }
-                StreamStart::At(number) => self.given_position(stream, number, trimmed, horizon, now)?,
-                StreamStart::After(number) => self.given_position(stream, number, trimmed, horizon, now)?.next(),
+                StreamStart::At(number) => self.given_position(stream, number, trimmed.max(gone), now)?,
+                StreamStart::After(number) => self.given_position(stream, number, trimmed.max(gone), now)?.next(),
+                StreamStart::Behind(number) => self.given_position(stream, number, None, now)?.next(),
             };
             Ok(Cursor(cursor.to_bytes()))
         })
@@ -306,7 +322,6 @@ impl Store {
         stream: &Stream,
         number: &str,
         trimmed: Option<Position>,
-        horizon: Position,
         now: Position,
     ) -> Result<Position, Error> {
         let invalid = || Error::validation(format!("Invalid SequenceNumber: {number}"));
@@ -315,8 +330,7 @@ impl Store {
         if position < stream.start || position > end {
             return Err(invalid());
         }
-        let is_trimmed = position < horizon || trimmed.is_some_and(|trimmed| position <= trimmed);
-        if is_trimmed && position != stream.start {
+        if trimmed.is_some_and(|trimmed| position <= trimmed) && position != stream.start {
             return Err(trimmed_access());
         }
         Ok(position)
@@ -402,7 +416,9 @@ impl Store {
                 }
             }
             let drained = stream.end.is_some_and(|end| place >= end);
-            page.next = (!drained).then(|| Cursor(place.to_bytes()));
+            page.is_last = place >= end;
+            page.place = Cursor(place.to_bytes());
+            page.next = (!drained).then_some(page.place);
             Ok(page)
         })
         .await
@@ -451,7 +467,7 @@ fn unless_gone(stream: Stream, horizon: Position) -> Result<Stream, Error> {
     if stream.is_gone(horizon) { Err(no_such_stream(&stream.arn())) } else { Ok(stream) }
 }
 
-fn trimmed_access() -> Error {
+pub(super) fn trimmed_access() -> Error {
     Error::TrimmedDataAccess("The operation attempted to read past the oldest stream record in a shard".to_owned())
 }
 

@@ -28,6 +28,8 @@ struct Attempt {
     fenced: Mutex<Vec<u64>>,
     /// Orders the records within the transaction's one versionstamp.
     next_user_version: AtomicU16,
+    /// Tables whose followers hear of the commit.
+    told: Mutex<Vec<u64>>,
 }
 
 /// A row as an attempt read it, with all that writing it will need.
@@ -75,7 +77,8 @@ pub struct Written {
 impl Transaction {
     pub(super) fn new(store: Store, kv: kv::Transaction) -> Self {
         let next_user_version = AtomicU16::new(0);
-        Self(Arc::new(Attempt { store, kv, fenced: Mutex::new(Vec::new()), next_user_version }))
+        let (fenced, told) = (Mutex::default(), Mutex::default());
+        Self(Arc::new(Attempt { store, kv, fenced, next_user_version, told }))
     }
 
     pub(super) fn kv(&self) -> &kv::Transaction {
@@ -102,6 +105,16 @@ impl Transaction {
             fenced.push(table.id);
         }
         self.store().fence(self.kv(), table, Isolation::Serializable).await
+    }
+
+    /// Has the followers of a table told of the commit.
+    pub(super) fn tell_followers(&self, table_id: u64) {
+        let mut told = self.0.told.lock().unwrap_or_else(PoisonError::into_inner);
+        if !told.contains(&table_id) {
+            told.push(table_id);
+            let followers = Arc::clone(&self.store().0.followers);
+            self.kv().after_commit(move || followers.tell(table_id));
+        }
     }
 
     /// Fences the table and reads the row under `key`, together.
@@ -290,6 +303,7 @@ impl Transaction {
             new: shown_new.map(Loaded::image).transpose()?,
             frees: replaced_blob,
         };
+        self.tell_followers(table.id);
         self.put_record(space, &record)
     }
 

@@ -13,8 +13,8 @@ use crate::store::{self, Realm, RecordKind, Store};
 
 pub const PARAMETERS: &[Parameter] = &[done("ShardIterator"), done("Limit")];
 
-const MAX_LIMIT: i64 = 1000;
-const MAX_BYTES: usize = 1024 * 1024;
+pub const MAX_LIMIT: i64 = 1000;
+pub const MAX_BYTES: usize = 1024 * 1024;
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
@@ -94,7 +94,7 @@ pub async fn run(store: &Store, _realm: &Realm, input: &Input) -> Result<Output,
 }
 
 impl Record {
-    fn new(record: store::Record, realm: &Realm) -> Self {
+    pub fn new(record: store::Record, realm: &Realm) -> Self {
         Self {
             event_id: record.event_id,
             event_name: match record.kind {

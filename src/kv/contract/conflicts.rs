@@ -1,6 +1,6 @@
 //! Rules of conflicts: what is refused, what is not, and the retry loop above them.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
 use super::*;
 
@@ -333,4 +333,32 @@ pub(super) fn the_retry_loop_gives_up_in_the_end(make: Make) {
     assert!(matches!(outcome, Err(Error::RetryLimit(_))), "{outcome:?}");
     let outcome = wait(database.run_read_only(|_| async { Err::<(), _>(Error::TooOld) }));
     assert!(matches!(outcome, Err(Error::RetryLimit(_))), "{outcome:?}");
+}
+
+pub fn what_is_to_follow_a_commit_follows_the_attempt_that_commits_and_no_other(make: Make) {
+    let database = make(clock());
+    let called = Arc::new(AtomicUsize::new(0));
+    let hook = |transaction: &Transaction| {
+        let called = Arc::clone(&called);
+        transaction.after_commit(move || {
+            called.fetch_add(1, Ordering::SeqCst);
+        });
+    };
+    let loser = database.begin();
+    get(&loser, "k");
+    loser.set(b"k", b"lost".as_slice()).unwrap();
+    hook(&loser);
+    let winner = database.begin();
+    winner.set(b"k", b"won".as_slice()).unwrap();
+    hook(&winner);
+    hook(&winner);
+    assert_eq!(called.load(Ordering::SeqCst), 0);
+    wait(winner.commit()).unwrap();
+    assert_eq!(called.load(Ordering::SeqCst), 2, "each once, and before whoever waits goes on");
+    assert_eq!(wait(loser.commit()), Err(Error::Conflict));
+    let dropped = database.begin();
+    dropped.set(b"k", b"dropped".as_slice()).unwrap();
+    hook(&dropped);
+    drop((loser, winner, dropped));
+    assert_eq!(called.load(Ordering::SeqCst), 2);
 }

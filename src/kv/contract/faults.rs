@@ -246,3 +246,28 @@ fn equal_seeds_give_equal_faults() {
     assert_eq!(run(5), run(5));
     assert_ne!(run(5).0, run(6).0);
 }
+
+#[test]
+fn a_commit_that_turns_out_to_have_been_made_is_followed_by_what_was_to_follow_it() {
+    for kind in [Kind::UnknownDid, Kind::UnknownDidNot, Kind::LaterDid, Kind::LaterNever] {
+        for seed in seeds(20) {
+            let database = Database::faults(clock(), Plan::none().with(kind, 0.5).with_seed(seed));
+            let called = Arc::new(AtomicU64::new(0));
+            for round in 1..=20_u64 {
+                let body = |transaction: Transaction| {
+                    let called = Arc::clone(&called);
+                    async move {
+                        transaction.after_commit(move || {
+                            called.fetch_add(1, Ordering::SeqCst);
+                        });
+                        transaction.add(b"n", 1)
+                    }
+                };
+                wait(database.run(fresh_id(&database), body)).unwrap();
+                assert_eq!(called.load(Ordering::SeqCst), round, "{kind:?}, seed {seed}");
+            }
+            settle(&database);
+            assert_eq!(stored_number(&database, b"n"), 20, "{kind:?}, seed {seed}");
+        }
+    }
+}

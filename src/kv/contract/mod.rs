@@ -202,6 +202,7 @@ rules! {
         a_conflict_is_found_behind_thousands_of_commits,
         the_retry_loop_runs_the_body_again_after_a_conflict,
         a_body_that_fails_commits_nothing_and_keeps_its_error,
+        what_is_to_follow_a_commit_follows_the_attempt_that_commits_and_no_other,
     ]
     stamps: [
         stamped_keys_rise_from_commit_to_commit,

@@ -15,6 +15,7 @@ use std::task::{Context, Poll, Waker};
 use super::super::buffer::{Change, Changes, sum};
 use super::super::conflicts::{Footprint, Ticket};
 use super::super::embedded::Pending;
+use super::super::transaction::AfterCommit;
 use super::super::{Bytes, Error, Result, Version, Versionstamp};
 use super::Shared;
 use super::frame;
@@ -75,17 +76,23 @@ impl Future for Waiting {
 
 /// The duty to leave an outcome. Whoever waits hears of it even if a panic makes it impossible.
 #[derive(Debug)]
-pub(super) struct Promise(Option<Arc<Completion>>);
+pub(super) struct Promise {
+    completion: Option<Arc<Completion>>,
+    after_commit: AfterCommit,
+}
 
 impl Promise {
     /// A promise and its being waited for.
-    pub(super) fn new() -> (Self, Waiting) {
+    pub(super) fn new(after_commit: AfterCommit) -> (Self, Waiting) {
         let completion = Arc::new(Completion::default());
-        (Self(Some(Arc::clone(&completion))), Waiting(completion))
+        (Self { completion: Some(Arc::clone(&completion)), after_commit }, Waiting(completion))
     }
 
     fn keep(mut self, outcome: Outcome) {
-        if let Some(completion) = self.0.take() {
+        if outcome.is_ok() {
+            std::mem::take(&mut self.after_commit).call();
+        }
+        if let Some(completion) = self.completion.take() {
             completion.complete(outcome);
         }
     }
@@ -93,7 +100,7 @@ impl Promise {
 
 impl Drop for Promise {
     fn drop(&mut self) {
-        if let Some(completion) = self.0.take() {
+        if let Some(completion) = self.completion.take() {
             completion.complete(Err(given_up("a commit broke off in the middle because of a defect")));
         }
     }

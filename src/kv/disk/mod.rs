@@ -33,6 +33,7 @@ use self::worker::Desk;
 use super::conflicts::{Footprint, Log as Commits, Ticket};
 use super::embedded::{self, Engine, MachineTime, Pending};
 use super::merge::Pair;
+use super::transaction::AfterCommit;
 use super::{Bytes, Error, Result, Version, Versionstamp};
 use crate::clock::Clock;
 use crate::fork::{self, Guard, Lock};
@@ -342,7 +343,7 @@ impl Shared {
     }
 
     /// Queues a commit for the next round.
-    fn queue_up(&self, pending: Pending<Self>) -> Result<Waiting> {
+    fn queue_up(&self, pending: Pending<Self>, after_commit: AfterCommit) -> Result<Waiting> {
         // Before the queue's lock, which a thread of the parent may have held when this process was forked.
         if self.generation != fork::generation() {
             return Err(Error::Forked);
@@ -350,7 +351,7 @@ impl Shared {
         let mut queue = self.queue();
         // Under the lock that closing takes as well, or the thread that commits might have looked for the last time.
         self.check_open()?;
-        let (promise, waiting) = Promise::new();
+        let (promise, waiting) = Promise::new(after_commit);
         queue.push_back(Request { pending, promise });
         Ok(waiting)
     }
@@ -431,10 +432,13 @@ impl Engine for Shared {
 }
 
 impl Transaction {
-    pub(super) async fn commit(&self) -> Result<Option<Versionstamp>> {
-        let Some(pending) = self.end()? else { return Ok(None) };
+    pub(super) async fn commit(&self, after_commit: AfterCommit) -> Result<Option<Versionstamp>> {
+        let Some(pending) = self.end()? else {
+            after_commit.call();
+            return Ok(None);
+        };
         let shared = self.engine();
-        let waiting = shared.queue_up(pending)?;
+        let waiting = shared.queue_up(pending, after_commit)?;
         if shared.options.durability.is_synced() {
             shared.queued.notify_one();
         } else {

@@ -345,10 +345,10 @@ fn a_commit_that_breaks_off_tells_those_who_wait_and_ends_all_writing() {
         let commit = || {
             let transaction = disk.begin();
             transaction.set(b"key", b"value".as_slice().into()).unwrap();
-            wait(transaction.commit())
+            wait(transaction.commit(AfterCommit::default()))
         };
         commit().unwrap();
-        let (promise, waiting) = Promise::new();
+        let (promise, waiting) = Promise::new(AfterCommit::default());
         let shared = Arc::clone(&disk.0.shared);
         let broke_off = std::thread::spawn(move || {
             let _bench = shared.bench();
@@ -373,5 +373,26 @@ fn without_the_thread_that_flushes_commits_are_refused_and_not_kept_waiting() {
     database.0.shared.desk.give_up("a defect, as this test wants it");
     let transaction = database.begin();
     transaction.set(b"key", b"value".as_slice().into()).unwrap();
-    assert!(matches!(wait(transaction.commit()), Err(Error::Io(text)) if text.contains("takes no more writes")));
+    let outcome = wait(transaction.commit(AfterCommit::default()));
+    assert!(matches!(outcome, Err(Error::Io(text)) if text.contains("takes no more writes")));
+}
+
+#[test]
+fn a_commit_that_nobody_waits_for_any_more_is_told_all_the_same() {
+    let directory = tempfile::tempdir().unwrap();
+    let options = DiskOptions { durability: Durability::Fsync, ..DiskOptions::default() };
+    let database = Database::disk(directory.path(), options, Clock::deterministic(NOON, 7)).unwrap();
+    let (told, hears) = std::sync::mpsc::channel();
+    let transaction = database.begin();
+    transaction.set(b"key", b"value".as_slice()).unwrap();
+    transaction.after_commit(move || told.send(()).unwrap());
+    {
+        let commit = std::pin::pin!(transaction.commit());
+        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+        // It may be quick enough to be done.
+        let _ = commit.poll(&mut context);
+    }
+    drop(transaction);
+    hears.recv().unwrap();
+    assert_eq!(content(&database).unwrap(), [("key".to_owned(), "value".to_owned())]);
 }

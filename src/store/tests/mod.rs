@@ -2,7 +2,9 @@
 //!
 //! Each handle stands for a process. Tests of a single process on the memory engine are in `tests/store.rs`.
 
+mod checkpoints;
 mod copies;
+mod follow;
 mod processes;
 mod rounds;
 mod shared_clock;
