@@ -91,7 +91,10 @@ pub enum Error {
     #[error("{0}")]
     Storage(#[from] kv::Error),
     /// What was to be opened is a copy that was interrupted. No operation ever meets it.
-    #[error("this is an unfinished copy of a database: run the copy again, and it goes on where it was")]
+    #[error(
+        "this is an unfinished copy of a database: run the copy again, which goes on where it was, or, if its source was \
+         written to since, remove this and begin anew"
+    )]
     UnfinishedCopy,
     /// A cached schema was out of date. Handled by dispatch, never seen by a user.
     #[error("the table's schema changed while the request ran")]

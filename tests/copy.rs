@@ -453,7 +453,86 @@ fn an_interrupted_copy_goes_on_where_it_was() -> Outcome {
     let new = open(elsewhere(&to))?;
     assert_eq!(records(&new, &from_horizon())?.len(), records(&old, &from_horizon())?.len());
     is_sound(&new, "table")?;
-    assert_eq!(now(copy(place(&from), elsewhere(&to))), Err(CopyError::NotEmpty), "finished is finished");
+    Ok(())
+}
+
+/// A pair of engines, of which the destination can be opened anew.
+type Sides = (Database, Box<dyn Fn() -> Result<Database, Error>>);
+
+fn sides(folder: &Path) -> [Sides; 5] {
+    let kept =
+        |database: Database| -> Box<dyn Fn() -> Result<Database, Error>> { Box::new(move || Ok(database.clone())) };
+    let path = folder.join("destination");
+    [
+        (memory(START), kept(memory(START))),
+        (memory(START), Box::new(move || disk(&path, START))),
+        (opaque(START), kept(memory(START))),
+        (memory(START), kept(opaque(START))),
+        (opaque(START), kept(opaque(START))),
+    ]
+}
+
+#[test]
+fn whoever_repeats_a_finished_copy_is_told_what_it_holds() -> Outcome {
+    let folder = tempfile::tempdir()?;
+    for (from, to) in sides(folder.path()) {
+        heavy(&from)?;
+        let copied = now(copy(place(&from), elsewhere(&to()?)))?;
+        // Once without and once with the copy having been opened, which on a shared engine leaves a sample of the time.
+        for _ in 0..2 {
+            let to = to()?;
+            let written = [from.work(), to.work()];
+            assert_eq!(now(copy(place(&from), elsewhere(&to)))?, copied, "{} to {}", from.engine(), to.engine());
+            let commits = [from.work().since(&written[0]), to.work().since(&written[1])].map(|work| work.commits);
+            assert_eq!(commits, [0, 0], "nothing was written");
+            assert_eq!(records(&open(elsewhere(&to))?, &from_horizon())?.len(), 34);
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn a_finished_copy_that_was_written_to_is_a_destination_no_more() -> Outcome {
+    let folder = tempfile::tempdir()?;
+    for (from, to) in sides(folder.path()) {
+        filled(&from)?;
+        now(copy(place(&from), elsewhere(&to()?)))?;
+        put(&open(elsewhere(&to()?))?, &["new"])?;
+        let again = now(copy(place(&from), elsewhere(&to()?)));
+        assert_eq!(again, Err(CopyError::NotEmpty), "{} to {}", from.engine(), to()?.engine());
+        let left = records(&open(elsewhere(&to()?))?, &from_horizon())?;
+        assert_eq!(ids(&left), ["a", "b", "c", "d", "new"], "and is left as it was");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_source_that_was_written_to_since_its_copy_is_not_said_to_be_copied() -> Outcome {
+    let folder = tempfile::tempdir()?;
+    for (from, to) in sides(folder.path()) {
+        let old = filled(&from)?;
+        now(copy(place(&from), elsewhere(&to()?)))?;
+        put(&old, &["new"])?;
+        let again = now(copy(place(&from), elsewhere(&to()?)));
+        assert_eq!(again, Err(CopyError::SourceMovedOn), "{} to {}", from.engine(), to()?.engine());
+    }
+    Ok(())
+}
+
+#[test]
+fn only_the_source_itself_is_known_to_have_been_copied() -> Outcome {
+    let (from, to, third) = (memory(START), memory(START), memory(START));
+    let old = filled(&from)?;
+    now(copy(place(&from), elsewhere(&to)))?;
+    let twin = now(old.store.fork())?;
+    assert_eq!(now(copy(twin.place(), elsewhere(&to))), Err(CopyError::NotEmpty));
+    now(copy(elsewhere(&to), place(&third)))?;
+    assert_eq!(
+        now(copy(place(&from), place(&third))),
+        Err(CopyError::NotEmpty),
+        "a copy of the copy is none of the source"
+    );
+    assert!(now(copy(elsewhere(&to), place(&third))).is_ok());
     Ok(())
 }
 
@@ -605,8 +684,8 @@ fn leases_and_commit_ids_stay_behind_and_the_copy_is_maintained_at_once() -> Out
     let to = memory(START.plus_millis(25 * HOUR));
     let reading = now(copy(place(&from), elsewhere(&to)))?;
     assert_eq!((keys(&to, b"moved to\x06")?, keys(&to, b"moved to\x04")?), (0, 0));
-    // All that was read, and: format, id, incarnation, the seam.
-    assert_eq!(keys(&to, b"moved to")? as u64, reading.pairs + 4);
+    // All that was read, and: format, id, incarnation, the seam, what it is a copy of.
+    assert_eq!(keys(&to, b"moved to")? as u64, reading.pairs + 5);
     let new = open(elsewhere(&to))?;
     new.store.clock().advance(26 * HOUR);
     now(new.store.maintain())?;

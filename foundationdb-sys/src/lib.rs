@@ -22,7 +22,7 @@ mod types;
 mod versions;
 
 pub use functions::*;
-pub use library::{LIBRARY_PATH_VARIABLE, LoadError, load, loaded};
+pub use library::{LIBRARY_PATH_VARIABLE, LoadError, NamedBy, load, loaded};
 pub use options::*;
 pub use types::*;
 

@@ -32,11 +32,11 @@ static LOADING: Mutex<()> = Mutex::new(());
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LoadError {
     /// None was named, and the system has none.
-    #[error("the system has no FoundationDB client library ({tried})")]
-    NotFound { tried: String },
+    #[error("no path was given, {LIBRARY_PATH_VARIABLE} is not set, and the system has no {}", tried(names))]
+    NotFound { names: Vec<(&'static str, String)> },
     /// The one that was named does not load.
-    #[error("the FoundationDB client library {} does not load: {reason}", path.display())]
-    Unloadable { path: PathBuf, reason: String },
+    #[error("the FoundationDB client library {}, {}, does not load: {reason}", path.display(), by.text())]
+    Unloadable { path: PathBuf, by: NamedBy, reason: String },
     #[error("{} is no FoundationDB client library of version 7.3 or newer: it has no function {function}", path.display())]
     Incomplete { path: PathBuf, function: &'static str },
     /// A process has one client library.
@@ -48,6 +48,26 @@ pub enum LoadError {
     Another { loaded: PathBuf, asked: PathBuf },
 }
 
+/// Who named a library.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NamedBy {
+    Caller,
+    Environment,
+}
+
+impl NamedBy {
+    const fn text(self) -> &'static str {
+        match self {
+            Self::Caller => "whose path was given",
+            Self::Environment => "which FDB_LOCAL_CLIENT_LIBRARY_PATH names",
+        }
+    }
+}
+
+fn tried(names: &[(&str, String)]) -> String {
+    names.iter().map(|(name, reason)| format!("{name} ({reason})")).collect::<Vec<_>>().join(", nor ")
+}
+
 /// The library in use, if there is one.
 pub fn loaded() -> Option<&'static Path> {
     LOADED.get().map(PathBuf::as_path)
@@ -56,19 +76,18 @@ pub fn loaded() -> Option<&'static Path> {
 /// Loads the client library, unless that was done before.
 pub fn load(path: Option<&Path>) -> Result<(), LoadError> {
     let _alone = LOADING.lock().unwrap_or_else(PoisonError::into_inner);
-    let named = path.map(Path::to_path_buf);
     if let Some(loaded) = loaded() {
-        return match named {
-            Some(asked) if asked != loaded => Err(LoadError::Another { loaded: loaded.to_path_buf(), asked }),
+        return match path {
+            Some(asked) if !is_same_file(asked, loaded) => {
+                Err(LoadError::Another { loaded: loaded.to_path_buf(), asked: asked.to_path_buf() })
+            }
             _ => Ok(()),
         };
     }
-    let named = named
-        .or_else(|| env::var_os(LIBRARY_PATH_VARIABLE).filter(|path: &OsString| !path.is_empty()).map(PathBuf::from));
-    let (path, library) = match named {
-        Some(path) => match open(&path) {
+    let (path, library) = match named(path) {
+        Some((path, by)) => match open(&path) {
             Ok(library) => (path, library),
-            Err(reason) => return Err(LoadError::Unloadable { path, reason: reason.to_string() }),
+            Err(reason) => return Err(LoadError::Unloadable { path, by, reason: reason.to_string() }),
         },
         None => open_systems()?,
     };
@@ -85,15 +104,29 @@ pub fn load(path: Option<&Path>) -> Result<(), LoadError> {
     }
 }
 
+/// The library that is named, and by whom.
+fn named(path: Option<&Path>) -> Option<(PathBuf, NamedBy)> {
+    let given = path.map(|path| (path.to_path_buf(), NamedBy::Caller));
+    given.or_else(|| {
+        let path: OsString = env::var_os(LIBRARY_PATH_VARIABLE).filter(|path| !path.is_empty())?;
+        Some((path.into(), NamedBy::Environment))
+    })
+}
+
+/// Whether two paths lead to one library. One that the loader found by its name has that name only.
+fn is_same_file(one: &Path, other: &Path) -> bool {
+    one == other || matches!((one.canonicalize(), other.canonicalize()), (Ok(one), Ok(other)) if one == other)
+}
+
 fn open_systems() -> Result<(PathBuf, Library), LoadError> {
-    let mut tried = Vec::new();
+    let mut names = Vec::new();
     for name in SYSTEM {
         match open(Path::new(name)) {
             Ok(library) => return Ok((PathBuf::from(name), library)),
-            Err(reason) => tried.push(reason.to_string()),
+            Err(reason) => names.push((*name, reason.to_string())),
         }
     }
-    Err(LoadError::NotFound { tried: tried.join("; ") })
+    Err(LoadError::NotFound { names })
 }
 
 fn open(path: &Path) -> Result<Library, libloading::Error> {
@@ -110,8 +143,36 @@ mod tests {
         let path = Path::new("/nowhere/libfdb_c.so");
         let error = load(Some(path)).unwrap_err();
         assert!(matches!(&error, LoadError::Unloadable { path: named, .. } if named == path), "{error}");
-        assert!(error.to_string().starts_with("the FoundationDB client library /nowhere/libfdb_c.so does not load: "));
+        let text = "the FoundationDB client library /nowhere/libfdb_c.so, whose path was given, does not load: ";
+        assert!(error.to_string().starts_with(text), "{error}");
         assert_eq!(loaded(), None);
+    }
+
+    #[test]
+    fn where_a_library_was_looked_for_is_said_in_full() {
+        let names = vec![
+            ("libfdb_c.dylib", "no such file".to_owned()),
+            ("/usr/local/lib/libfdb_c.dylib", "not there".to_owned()),
+        ];
+        assert_eq!(
+            LoadError::NotFound { names }.to_string(),
+            "no path was given, FDB_LOCAL_CLIENT_LIBRARY_PATH is not set, and the system has no libfdb_c.dylib (no such \
+             file), nor /usr/local/lib/libfdb_c.dylib (not there)"
+        );
+        let error = LoadError::Unloadable { path: "a".into(), by: NamedBy::Environment, reason: "b".to_owned() };
+        assert!(
+            error.to_string().contains("a, which FDB_LOCAL_CLIENT_LIBRARY_PATH names, does not load: b"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn a_library_is_known_by_whatever_path_leads_to_it() {
+        let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
+        assert!(is_same_file(&manifest.join("src/../Cargo.toml"), &manifest.join("Cargo.toml")));
+        assert!(is_same_file(Path::new("libfdb_c.so"), Path::new("libfdb_c.so")));
+        assert!(!is_same_file(&manifest.join("src/lib.rs"), &manifest.join("Cargo.toml")));
+        assert!(!is_same_file(Path::new("/nowhere/a"), Path::new("/nowhere/b")));
     }
 
     #[cfg(target_os = "linux")]

@@ -22,7 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "copy",
         help="copy a whole database",
         description="Copies a whole database, with its change streams, to an empty or absent place. "
-        "An interrupted copy goes on where it was when the command is repeated.",
+        "An interrupted copy goes on where it was when the command is repeated, unless its source was written to meanwhile.",
     )
     copying.add_argument("source", metavar="SOURCE", help="file:./data or fdb:CLUSTER_FILE?prefix=NAME")
     copying.add_argument("destination", metavar="DESTINATION", help="the same")
@@ -31,7 +31,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return _copy(given.source, given.destination, given.quiet)
     except KeyboardInterrupt:
-        print("fdyno: interrupted; the same command goes on where it was", file=sys.stderr)
+        print(
+            "fdyno: interrupted; the same command goes on where it was, unless the source is written to meanwhile",
+            file=sys.stderr,
+        )
         return INTERRUPTED
     except (DatabaseError, NotImplementedError, ValueError) as error:
         print(f"fdyno: {error}", file=sys.stderr)
@@ -64,7 +67,7 @@ def _progress_bar() -> Any:
 def _report_to(bar: Any) -> Callable[[int, int], None]:
     def report(_pairs: int, size: int) -> None:
         if size == bar.n:
-            bar.set_description("comparing")
+            bar.set_description_str("comparing")
         bar.update(size - bar.n)
 
     return report

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from . import _fdyno
-from ._database import DEFAULT_ACCOUNT, Database, place_of
+from ._database import DEFAULT_ACCOUNT, Cluster, Database, place_of
 
 
 @dataclass(frozen=True)
@@ -37,12 +37,16 @@ def copy(
     as it is now, whatever is written meanwhile. Nobody may write to one on a cluster until the copy is finished. A copy to
     ``"memory:"`` is the result's `database`. Readers go on in the copy where they were: sequence numbers stay, later ones
     are greater. `progress` is called after every step with the pairs and bytes copied so far; what it raises interrupts the
-    copy, as Ctrl-C does. An interrupted copy goes on where it was when the call is repeated; until it is finished, it
-    cannot be opened. At the end both sides are read once more and compared.
+    copy, as Ctrl-C does. An interrupted copy goes on where it was when the call is repeated, unless the source was written
+    to in between; until it is finished, it cannot be opened. At the end both sides are read once more and compared. Repeating
+    a finished copy, when neither side was written to since, gives its result again.
 
     Raises `CopyError` when the destination is not empty, when there is no database at the source, or when the source
-    was written to meanwhile; and what `connect` raises, when one of them cannot be opened.
+    was written to meanwhile; `ValueError` when source and destination are the same, or one lies inside of the other; and
+    what `connect` raises, when one of them cannot be opened.
     """
+    if isinstance(destination, Database):
+        raise TypeError("the destination is a url or a path, not an open Database, which is never empty")
     to = place_of(destination)
     account = source.account if isinstance(source, Database) else DEFAULT_ACCOUNT
     copier = _fdyno.Copier(_source_of(source), to)
@@ -58,7 +62,7 @@ def copy(
     return CopyResult(*finished, database=None if core is None else Database(core))
 
 
-def _source_of(source: str | os.PathLike[str] | Database) -> _fdyno.Core | str | tuple[str | None, str]:
+def _source_of(source: str | os.PathLike[str] | Database) -> _fdyno.Core | str | Cluster:
     if isinstance(source, Database):
         return source._core
     place = place_of(source)

@@ -6,9 +6,9 @@ import atexit
 import os
 import re
 import urllib.parse
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from types import TracebackType
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from . import _errors, _fdyno, _hook
 from ._activation import Activation, Passthrough, state
@@ -216,7 +216,11 @@ Durability = Literal["buffered", "fsync"]
 
 
 def connect(
-    url: str | os.PathLike[str] = "memory:", *, account: str = DEFAULT_ACCOUNT, durability: Durability | None = None
+    url: str | os.PathLike[str] = "memory:",
+    *,
+    account: str = DEFAULT_ACCOUNT,
+    durability: Durability | None = None,
+    client_library: str | os.PathLike[str] | None = None,
 ) -> Database:
     """Opens a database.
 
@@ -229,30 +233,50 @@ def connect(
 
     ``"fdb:/etc/foundationdb/fdb.cluster"`` is on the FoundationDB cluster which that cluster file names; ``"fdb:"`` looks for
     the file in ``FDB_CLUSTER_FILE``, ``./fdb.cluster`` and its usual place. ``"fdb:…?prefix=orders"`` keeps databases on one
-    cluster apart: up to 48 bytes of UTF-8. Needs FoundationDB's client library 7.3, from ``FDB_LOCAL_CLIENT_LIBRARY_PATH``
-    or the system. Raises `ClusterError`, a `DatabaseError`, when the library or the cluster cannot be used.
+    cluster apart: up to 48 bytes of UTF-8. Needs FoundationDB's client library 7.3: `client_library` (or ``?library=`` in the
+    url) says where it is, else ``FDB_LOCAL_CLIENT_LIBRARY_PATH`` does, else the system is searched. A process has one.
+    Raises `ClusterError`, a `DatabaseError`, when the library or the cluster cannot be used.
     """
     if not re.fullmatch(r"[0-9]{12}", account):
         raise ValueError(f"{account!r} is no account id: twelve digits")
     if durability not in (None, "buffered", "fsync"):
         raise ValueError(f"durability={durability!r}: 'buffered' or 'fsync'")
     place = place_of(url)
-    if isinstance(place, str):
-        return Database(_fdyno.Core.disk(place, durability == "fsync", account))
-    if durability is not None:
+    if durability is not None and not isinstance(place, str):
         raise ValueError(f"{url!r} has no durability: only 'file:' databases do")
+    if isinstance(place, Cluster):
+        if client_library is not None:
+            place = place.with_library(os.path.expanduser(os.fsdecode(client_library)))
+        return Database(_fdyno.Core.cluster(*place, account))
+    if client_library is not None:
+        raise ValueError(f"{url!r} needs no client library: only 'fdb:' databases do")
     if place is None:
         return Database(_fdyno.Core.memory(account))
-    return Database(_fdyno.Core.cluster(*place, account))
+    return Database(_fdyno.Core.disk(place, durability == "fsync", account))
 
 
-def place_of(url: str | os.PathLike[str]) -> str | tuple[str | None, str] | None:
-    """Where a url says that a database is: a directory; a cluster file, if it is named, and a prefix; or in memory."""
+class Cluster(NamedTuple):
+    """Where a database on a cluster is. What is not named is looked for in the usual places."""
+
+    cluster_file: str | None
+    prefix: str
+    library: str | None
+
+    def with_library(self, library: str) -> Cluster:
+        if self.library not in (None, library):
+            raise ValueError(f"the url names another client library than client_library={library!r}: {self.library!r}")
+        return self._replace(library=library)
+
+
+def place_of(url: str | os.PathLike[str]) -> str | Cluster | None:
+    """Where a url says that a database is: in a directory, on a cluster, or in memory."""
     if isinstance(url, os.PathLike):
-        url = "file:" + os.fspath(url)
+        return os.path.expanduser(os.fsdecode(url))
+    if not isinstance(url, str):
+        raise TypeError(f"a database is named by a url or a path, not by {type(url).__name__}")
     scheme, colon, rest = url.partition(":")
     if colon and scheme == "file":
-        path = _path(url, rest)
+        path, _ = _path_and_options(url, rest, ())
         if not path:
             raise ValueError(f"{url!r} names no directory: 'file:./data'")
         return path
@@ -267,30 +291,36 @@ def place_of(url: str | os.PathLike[str]) -> str | tuple[str | None, str] | None
 _LONGEST_PREFIX = 48
 
 
-def _path(url: str, path: str) -> str:
-    """The path of a url, behind its scheme or behind ``//`` and no host."""
+def _path_and_options(url: str, rest: str, known: Sequence[str]) -> tuple[str, dict[str, str]]:
+    """The path of a url, behind its scheme or behind ``//`` and no host, and its options, of which only some are known."""
+    path, _, query = rest.partition("?")
     if path.startswith("//"):
         path = path.removeprefix("//")
         if not path.startswith("/"):
             scheme = url.partition(":")[0]
             raise ValueError(f"{url!r} names a host: '{scheme}:./name' or '{scheme}:///absolute/name'")
-    return os.path.expanduser(path)
-
-
-def _cluster(url: str, rest: str) -> tuple[str | None, str]:
-    """The cluster file, if one is named, and the prefix of an ``fdb:`` url."""
-    path, _, query = rest.partition("?")
-    path = _path(url, path)
     try:
-        options = dict(urllib.parse.parse_qsl(query, keep_blank_values=True, strict_parsing=bool(query), errors="strict"))
+        given = urllib.parse.parse_qsl(query, keep_blank_values=True, strict_parsing=bool(query), errors="strict")
     except ValueError as error:
         raise ValueError(f"{url!r}: {error}") from None
-    prefix = options.pop("prefix", "")
-    if options:
-        raise ValueError(f"{url!r} has no option {next(iter(options))!r}: only 'prefix'")
+    options: dict[str, str] = {}
+    for name, value in given:
+        if name not in known:
+            instead = " and ".join(repr(name) for name in known)
+            raise ValueError(f"{url!r} has no option {name!r}: {f'only {instead}' if known else 'a path has none'}")
+        if name in options:
+            raise ValueError(f"{url!r} gives the option {name!r} twice")
+        options[name] = value
+    return os.path.expanduser(path), options
+
+
+def _cluster(url: str, rest: str) -> Cluster:
+    path, options = _path_and_options(url, rest, ("prefix", "library"))
+    prefix = options.get("prefix", "")
     if "\0" in prefix or len(prefix.encode()) > _LONGEST_PREFIX:
         raise ValueError(f"{url!r}: a prefix has up to {_LONGEST_PREFIX} bytes of UTF-8, none of them zero")
-    return path or None, prefix
+    library = os.path.expanduser(options.get("library", ""))
+    return Cluster(path or None, prefix, library or None)
 
 
 def _after_fork_in_child() -> None:

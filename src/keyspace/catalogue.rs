@@ -4,7 +4,7 @@
 //! <prefix> 00 00      format version                      <prefix> 00 03      next table id, u64
 //! <prefix> 00 01      database id, 16 bytes               <prefix> 00 04      clock, where it is shared
 //! <prefix> 00 02      incarnation, u16                    <prefix> 00 05      definitions written so far, a counter
-//! <prefix> 00 06      an unfinished copy's state (seam.rs)
+//! <prefix> 00 06      an unfinished copy's state (seam.rs)   <prefix> 00 07      what a finished copy is of (seam.rs)
 //! <prefix> 01 <account> <region> <table>              →   table id, u64
 //! <prefix> 02 <account> <region> <table> <label>      →   stream descriptor, JSON
 //! <prefix> 03 <account> <region> <token>              →   token's record, JSON
@@ -70,6 +70,7 @@ const NEXT_TABLE_ID: u8 = 3;
 const CLOCK: u8 = 4;
 const DEFINITIONS: u8 = 5;
 const COPY: u8 = 6;
+const FINISHED_COPY: u8 = 7;
 
 impl Keyspace {
     fn singleton(&self, which: u8) -> Vec<u8> {
@@ -106,6 +107,11 @@ impl Keyspace {
     /// There only while a database is being copied here.
     pub fn copy_state(&self) -> Vec<u8> {
         self.singleton(COPY)
+    }
+
+    /// There in a database that was made by copying another.
+    pub fn finished_copy(&self) -> Vec<u8> {
+        self.singleton(FINISHED_COPY)
     }
 
     fn named(&self, family: Family, names: &[&str]) -> Vec<u8> {
@@ -379,6 +385,7 @@ mod tests {
             one.clock(),
             one.definitions(),
             one.copy_state(),
+            one.finished_copy(),
             one.table_id(REALM, "t"),
             one.stream(REALM, "t", "l"),
             one.token(REALM, "t"),

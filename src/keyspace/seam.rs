@@ -1,7 +1,9 @@
-//! What a database keeps of having been copied: where its earlier incarnations ended, and a copy that is under way.
+//! What a database keeps of having been copied: where its earlier incarnations ended, a copy that is under way, and what
+//! it is a copy of.
 //!
 //! ```text
 //! <prefix> 00 06                 →   the state of a copy into this place that is not finished, JSON
+//! <prefix> 00 07                 →   versionstamp 10 of the commit that finished the copy, then what it is of, JSON
 //! <prefix> 0b <incarnation u16>  →   01  told u8  last version u64  time i64       where that incarnation ended
 //! ```
 //!
@@ -71,17 +73,21 @@ impl Keyspace {
         Ok(incarnation)
     }
 
-    /// What a copy takes along, in the order of the keys. Not: what is another database's own (id, incarnation; the format
-    /// version is written last), the ids of commits, which mean something to who made them, and leases, which name processes
-    /// that work on the source.
-    pub fn copied(&self) -> Vec<KeyRange> {
+    /// What a copy that is to have this incarnation takes along, in the order of the keys. Not: what is another database's
+    /// own (id, incarnation, what it is a copy of; the format version is written last), the ids of commits, which mean
+    /// something to who made them, and leases, which name processes that work on the source. Nor what only the copy has:
+    /// samples of its own incarnation, and the seam before it.
+    pub fn copied(&self, incarnation: u16) -> Vec<KeyRange> {
         self.everything_but([
             KeyRange::single(&self.format_version()),
             KeyRange::single(&self.database_id()),
             KeyRange::single(&self.incarnation()),
             KeyRange::single(&self.copy_state()),
+            KeyRange::single(&self.finished_copy()),
             KeyRange::prefix(self.family(Family::CommitIds)),
             KeyRange::prefix(self.family(Family::Leases)),
+            self.samples(incarnation),
+            KeyRange::single(&self.seam(incarnation.saturating_sub(1))),
         ])
     }
 
@@ -140,7 +146,7 @@ mod tests {
     fn a_copy_takes_all_but_what_is_the_other_databases_own() -> kv::Result<()> {
         let keyspace = Keyspace::new(*b"db");
         let realm = Realm { account: "1", region: "r" };
-        let takes = |key: &[u8]| keyspace.copied().iter().any(|range| range.contains(key));
+        let takes = |key: &[u8]| keyspace.copied(3).iter().any(|range| range.contains(key));
         let taken = [
             keyspace.next_table_id(),
             keyspace.clock(),
@@ -150,7 +156,7 @@ mod tests {
             keyspace.token(realm, "t"),
             keyspace.checkpoint(realm, "s", "n"),
             keyspace.trim_mark(TableId(1)),
-            keyspace.samples(1).begin,
+            keyspace.samples(2).begin,
             keyspace.all_jobs().begin,
             keyspace.token_expiry(1, realm, "t")?,
             keyspace.seam(1),
@@ -162,11 +168,14 @@ mod tests {
             keyspace.database_id(),
             keyspace.incarnation(),
             keyspace.copy_state(),
+            keyspace.finished_copy(),
+            keyspace.samples(3).begin,
+            keyspace.seam(2),
             keyspace.commit_id(CommitId { bucket: 1, id: [2; 16] }),
             keyspace.lease("maintenance"),
         ];
         assert!(left.iter().all(|key| !takes(key)));
-        let ranges = keyspace.copied();
+        let ranges = keyspace.copied(3);
         assert!(ranges.windows(2).all(|pair| matches!(pair, [one, two] if one.end <= two.begin)));
         let must_be_free = |key: &[u8]| keyspace.empty_before_copy().iter().any(|range| range.contains(key));
         assert!(taken.iter().chain(&left[..3]).all(|key| must_be_free(key)) && !must_be_free(&left[3]));

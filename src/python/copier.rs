@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use pyo3::prelude::*;
 
 use super::core::Core;
-use super::dispatch::{self, Copying, Source, Whereabouts};
+use super::dispatch::{self, Address, Copying, Source, Whereabouts};
 use super::errors::{failed, guarded};
 use super::wait::settle;
 
@@ -17,11 +17,11 @@ pub struct Copier {
     copying: Option<Copying>,
 }
 
-/// A place as Python says it: a directory, or a cluster file (if it is named) and a prefix.
+/// A place as Python says it: a directory, or a cluster file (if it is named), a prefix, and a library (if it is named).
 #[derive(FromPyObject)]
 enum Somewhere {
     Directory(PathBuf),
-    Cluster(Option<PathBuf>, String),
+    Cluster(Option<PathBuf>, String, Option<PathBuf>),
 }
 
 /// What a copy is made from.
@@ -35,7 +35,7 @@ impl From<Somewhere> for Whereabouts {
     fn from(place: Somewhere) -> Self {
         match place {
             Somewhere::Directory(path) => Self::Directory(path),
-            Somewhere::Cluster(file, name) => Self::Cluster(file, name),
+            Somewhere::Cluster(cluster_file, name, library) => Self::Cluster(Address { cluster_file, library, name }),
         }
     }
 }

@@ -12,7 +12,7 @@ use serde::Serialize;
 use super::answer::{Answer, request_id, to_python_answer};
 use super::clock::Clock;
 use super::de::Rejected;
-use super::dispatch::{self, Extension, Failure, Store};
+use super::dispatch::{self, Address, Extension, Failure, Store};
 use super::errors::{failed, guarded};
 use super::follower::Follower;
 use super::operation::{Operation, Request};
@@ -138,10 +138,17 @@ impl Core {
         Ok(Self::new(opened.map_err(failed)?, account.into()))
     }
 
-    /// The database called `name` on a cluster; without a cluster file, on the one that the usual places name.
+    /// The database called `name` on a cluster; cluster file and library are looked for in the usual places if not named.
     #[staticmethod]
-    fn cluster(py: Python<'_>, cluster_file: Option<PathBuf>, name: String, account: &str) -> PyResult<Self> {
-        let opened = guarded(|| settle(py, async move { dispatch::open_cluster(cluster_file, &name).await }))?;
+    fn cluster(
+        py: Python<'_>,
+        cluster_file: Option<PathBuf>,
+        name: String,
+        library: Option<PathBuf>,
+        account: &str,
+    ) -> PyResult<Self> {
+        let address = Address { cluster_file, library, name };
+        let opened = guarded(|| settle(py, async move { dispatch::open_cluster(address).await }))?;
         Ok(Self::new(opened.map_err(failed)?, account.into()))
     }
 

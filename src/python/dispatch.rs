@@ -65,6 +65,11 @@ pub enum Failure {
     Unsupported(kv::Error),
     #[error("{0}")]
     Copy(CopyError),
+    /// What was asked for cannot be, whatever there is in storage.
+    #[error("the source and the destination are the same database")]
+    SamePlace,
+    #[error("{} lies inside of {}: a database and its copy need directories apart", inner.display(), outer.display())]
+    Nested { inner: PathBuf, outer: PathBuf },
     #[error("{0}")]
     Other(Error),
 }
@@ -114,14 +119,9 @@ pub async fn open_memory() -> Result<Store, Failure> {
     open(Whereabouts::Memory, Durability::default()).await
 }
 
-/// The database called `name` on a cluster. Opening waits on its thread, for a few seconds at most.
-pub async fn open_cluster(cluster_file: Option<PathBuf>, name: &str) -> Result<Store, Failure> {
-    open(Whereabouts::Cluster(cluster_file, name.to_owned()), Durability::default()).await
-}
-
-fn cluster(cluster_file: Option<PathBuf>) -> Result<Database, Failure> {
-    let options = kv::foundationdb::Options { cluster_file, ..kv::foundationdb::Options::default() };
-    Ok(Database::foundationdb(&options, Clock::system()).map_err(Error::from)?)
+/// A database on a cluster. Opening waits on its thread, for a few seconds at most.
+pub async fn open_cluster(address: Address) -> Result<Store, Failure> {
+    open(Whereabouts::Cluster(address), Durability::default()).await
 }
 
 /// The database in a directory.
@@ -144,8 +144,16 @@ pub enum Whereabouts {
     /// A new one, in memory.
     Memory,
     Directory(PathBuf),
-    /// The cluster file, or the one that the usual places name, and the database's name over there.
-    Cluster(Option<PathBuf>, String),
+    Cluster(Address),
+}
+
+/// A database on a cluster.
+pub struct Address {
+    /// If none is named, the usual places are looked in, for this and for the library.
+    pub cluster_file: Option<PathBuf>,
+    pub library: Option<PathBuf>,
+    /// The database's name over there.
+    pub name: String,
 }
 
 /// What a copy is made from.
@@ -187,6 +195,7 @@ impl Copying {
 
 /// Begins or resumes a copy. An open database that can be forked is copied as it is now.
 pub async fn begin_copy(source: Source, destination: Whereabouts) -> Result<Copying, Failure> {
+    refuse_overlap(&source, &destination)?;
     let mut opened = Vec::new();
     let source = match source {
         Source::Open(store) => {
@@ -212,8 +221,45 @@ pub async fn begin_copy(source: Source, destination: Whereabouts) -> Result<Copy
     // Synced, so that a source that is removed after its copy is missed by nobody.
     let destination = reach(destination, Durability::Fsync)?;
     opened.push(destination.database.clone());
+    if is_same_on_cluster(&source, &destination) {
+        return Err(Failure::SamePlace);
+    }
     let copy = Copy::begin(source, destination.clone()).await?;
     Ok(Copying { copy, destination, opened })
+}
+
+/// Refuses directories of which one is, or lies in, the other: before either is opened, or made.
+fn refuse_overlap(source: &Source, destination: &Whereabouts) -> Result<(), Failure> {
+    let source = match source {
+        Source::Open(store) if store.database().engine() == "disk" => store.database().path(),
+        Source::Closed(Whereabouts::Directory(path)) => Some(path.as_path()),
+        Source::Open(_) | Source::Closed(_) => None,
+    };
+    let (Some(source), Whereabouts::Directory(destination)) = (source, destination) else { return Ok(()) };
+    let (source, destination) = (resolved(source), resolved(destination));
+    if source == destination {
+        return Err(Failure::SamePlace);
+    }
+    let nested = |inner: &PathBuf, outer: &PathBuf| {
+        let nested = inner.starts_with(outer);
+        if nested { Err(Failure::Nested { inner: inner.clone(), outer: outer.clone() }) } else { Ok(()) }
+    };
+    nested(&destination, &source).and_then(|()| nested(&source, &destination))
+}
+
+/// A path by which a directory can be told from others, also one that is still to be made.
+fn resolved(path: &Path) -> PathBuf {
+    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
+    let there = path.ancestors().find_map(|ancestor| Some((ancestor, ancestor.canonicalize().ok()?)));
+    let rest = there.and_then(|(ancestor, real)| Some(real.join(path.strip_prefix(ancestor).ok()?)));
+    rest.unwrap_or(path)
+}
+
+/// Whether two places on clusters are one, as far as their cluster files tell.
+fn is_same_on_cluster(source: &Place, destination: &Place) -> bool {
+    let [one, other] = [source, destination].map(|place| (place.database.engine(), place.database.path()));
+    let (("foundationdb", Some(one)), ("foundationdb", Some(other))) = (one, other) else { return false };
+    source.prefix == destination.prefix && resolved(one) == resolved(other)
 }
 
 fn reach(place: Whereabouts, durability: Durability) -> Result<Place, Failure> {
@@ -224,7 +270,11 @@ fn reach(place: Whereabouts, durability: Durability) -> Result<Place, Failure> {
             let database = Database::disk(&path, options, Clock::system()).map_err(Error::from)?;
             Ok(Place { database, prefix: Vec::new() })
         }
-        Whereabouts::Cluster(cluster_file, name) => Ok(Place::on_cluster(cluster(cluster_file)?, &name)),
+        Whereabouts::Cluster(Address { cluster_file, library, name }) => {
+            let options = kv::foundationdb::Options { cluster_file, library, ..kv::foundationdb::Options::default() };
+            let database = Database::foundationdb(&options, Clock::system()).map_err(Error::from)?;
+            Ok(Place::on_cluster(database, &name))
+        }
     }
 }
 

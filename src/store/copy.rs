@@ -4,6 +4,9 @@
 //! pairs: so it can be interrupted between any two steps, or in one, and goes on where it was. Then both sides are read once
 //! more and compared. Only if they agree, one last transaction makes a database of the copy: it writes the format, an id
 //! of its own, the incarnation that follows the source's, and where that one ended. Until then it cannot be opened.
+//! That transaction also leaves what the copy is of and what was read of it, so that whoever did not hear of its end, and
+//! copies again, is answered with that: if neither side was written to since, which its version tells, or, where
+//! versions rise by themselves, one more reading.
 //!
 //! Nothing locks the source. Where its versions stand still while nothing is committed, one that moved ends the copy: a
 //! finished one is the source, exactly. On a cluster read versions rise by themselves, and the second reading has to find
@@ -11,13 +14,17 @@
 //! and removed again between the two readings of it. So writers are to be stopped there; this is a net below, not a lock.
 //! It must not know what the pairs mean, but for which of them are another database's own.
 
+mod marks;
+mod reading;
+
+use self::marks::{Finished, State};
+pub use self::reading::Reading;
+use self::reading::{Page, Reader, read_step};
 use super::{FORMAT_VERSION, Store, commit_id, corrupt, read_identity, schema, shared_clock, timeline};
 use crate::error::Error;
-use crate::keyspace::{self, KeyRange, Keyspace};
-use crate::kv::{self, Isolation, RangeRead, RetryDecision, Version};
+use crate::keyspace::Keyspace;
+use crate::kv::{self, Isolation, RetryDecision, Version};
 
-/// The form of the state.
-const FORMAT: u8 = 1;
 /// Bytes of keys and values that one step reads and writes: far below what one transaction may hold, and done within a
 /// fraction of its five seconds.
 const STEP_BYTES: usize = 1_500_000;
@@ -51,6 +58,8 @@ pub enum CopyError {
     OtherCopy,
     #[error("the source was written to while it was copied: remove the unfinished copy and begin again")]
     SourceChanged,
+    #[error("the destination is a finished copy of the source, which was written to since: remove it to copy again")]
+    SourceMovedOn,
     #[error("the destination is not what was copied to it: {found} instead of {expected}")]
     Differs { expected: Reading, found: Reading },
     #[error("another copy to the same destination is under way")]
@@ -76,43 +85,6 @@ impl RetryDecision for CopyError {
     }
 }
 
-/// What was read of one side.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Reading {
-    pub pairs: u64,
-    /// Bytes of keys and values.
-    pub bytes: u64,
-    /// BLAKE3 of lengths, keys and values in the order of the keys.
-    pub checksum: [u8; 32],
-    pub tables: u64,
-}
-
-impl std::fmt::Display for Reading {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} pairs with the checksum {}", self.pairs, self.checksum_text())
-    }
-}
-
-impl Reading {
-    /// The checksum in hexadecimal digits.
-    pub fn checksum_text(&self) -> String {
-        blake3::Hash::from_bytes(self.checksum).to_hex().to_string()
-    }
-}
-
-/// What a copy knows of itself, in the destination, while it is not finished.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-struct State {
-    source_id: [u8; 16],
-    source_incarnation: u16,
-    /// The source's last commit, where its versions stand still between commits.
-    source_version: Option<u64>,
-    /// What comes before it has been copied; relative to the database, and none at the end.
-    cursor: Option<Vec<u8>>,
-    pairs: u64,
-    bytes: u64,
-}
-
 /// A copy that is being made. Dropping it interrupts it.
 pub struct Copy {
     source: Store,
@@ -123,6 +95,8 @@ pub struct Copy {
     incarnation: u16,
     /// Of the source and of the destination.
     verifying: Option<[Reader; 2]>,
+    /// What was read of the copy when it was finished, if it was so before: then the sides are looked at and nothing is written.
+    finished: Option<Reading>,
 }
 
 /// Copies a whole database, or goes on with a copy that was interrupted; what the copy holds.
@@ -161,13 +135,24 @@ impl Copy {
             pairs: 0,
             bytes: 0,
         };
-        let state = destination
+        let shared = [source.database(), &destination].map(kv::Database::is_shared);
+        let begun = destination
             .run(
                 || commit_id(&keyspace, destination.clock()),
-                |transaction| begin_or_resume(&keyspace, transaction, &fresh),
+                |transaction| begin_or_resume(&keyspace, transaction, &fresh, shared[1]),
             )
             .await?;
-        Ok(Self { source, destination, keyspace, state, incarnation, verifying: None })
+        let (state, finished) = match begun {
+            Begun::Unfinished(state) => (state, None),
+            Begun::Finished(reading) => {
+                (State { cursor: None, pairs: reading.pairs, bytes: reading.bytes, ..fresh }, Some(reading))
+            }
+        };
+        // A side whose versions stand still has told already that it is what it was.
+        let verifying = finished.as_ref().map(|reading| {
+            shared.map(|shared| if shared { Reader::default() } else { Reader::known(reading.clone()) })
+        });
+        Ok(Self { source, destination, keyspace, state, incarnation, verifying, finished })
     }
 
     /// Pairs copied so far, those before an interruption included.
@@ -205,11 +190,11 @@ impl Copy {
         let step = |transaction: kv::Transaction| {
             let next = &next;
             async move {
-                expect_state(keyspace, &transaction, before).await?;
+                before.expect(keyspace, &transaction).await?;
                 for (key, value) in pairs {
                     transaction.set(&keyspace.absolute(key), value.clone())?;
                 }
-                Ok::<_, CopyError>(transaction.set(&keyspace.copy_state(), encode(next)?)?)
+                Ok::<_, CopyError>(next.write(keyspace, &transaction)?)
             }
         };
         self.destination.run(|| commit_id(keyspace, self.destination.clock()), step).await?;
@@ -223,12 +208,12 @@ impl Copy {
             source.add(self.source.keyspace(), self.read_source(&cursor).await?)?;
         }
         if let Some(cursor) = copy.cursor.clone() {
-            let keyspace = &self.keyspace;
+            let (keyspace, incarnation) = (&self.keyspace, self.incarnation);
             let page = self
                 .destination
                 .run_read_only(|transaction| {
                     let cursor = &cursor;
-                    async move { Ok::<_, CopyError>(read_step(keyspace, &transaction, cursor).await?) }
+                    async move { Ok::<_, CopyError>(read_step(keyspace, incarnation, &transaction, cursor).await?) }
                 })
                 .await?;
             copy.add(keyspace, page)?;
@@ -238,18 +223,24 @@ impl Copy {
             return Ok(None);
         }
         let (expected, found) = (source.finish(), copy.finish());
+        if let Some(finished) = &self.finished {
+            if found != *finished {
+                return Err(CopyError::NotEmpty);
+            }
+            return if expected == *finished { Ok(Some(found)) } else { Err(CopyError::SourceMovedOn) };
+        }
         if expected != found {
             // Where no version says so, a source that was written to is far likelier than a write that was not kept.
             let changed = self.state.source_version.is_none();
             return Err(if changed { CopyError::SourceChanged } else { CopyError::Differs { expected, found } });
         }
-        self.make_a_database_of_it().await?;
+        self.make_a_database_of_it(&found).await?;
         Ok(Some(found))
     }
 
     /// One step's pairs of the source, if that is still what it was at the beginning.
     async fn read_source(&self, cursor: &[u8]) -> Result<Page, CopyError> {
-        let (source, expected) = (&self.source, self.state.source_version);
+        let (source, expected, incarnation) = (&self.source, self.state.source_version, self.incarnation);
         source
             .database()
             .run_read_only(|transaction| async move {
@@ -257,12 +248,12 @@ impl Copy {
                 if version.map(|version| version.0) != expected {
                     return Err(CopyError::SourceChanged);
                 }
-                Ok(read_step(source.keyspace(), &transaction, cursor).await?)
+                Ok(read_step(source.keyspace(), incarnation, &transaction, cursor).await?)
             })
             .await
     }
 
-    async fn make_a_database_of_it(&self) -> Result<(), CopyError> {
+    async fn make_a_database_of_it(&self, reading: &Reading) -> Result<(), CopyError> {
         let (source, keyspace, state) = (&self.source, &self.keyspace, &self.state);
         let seam =
             source.database().run_read_only(|transaction| async move { source.seam(&transaction).await }).await?;
@@ -270,8 +261,15 @@ impl Copy {
             return Err(CopyError::SourceChanged);
         }
         let id = self.destination.clock().random_u128().to_be_bytes();
+        let finished = &Finished {
+            source_id: state.source_id,
+            source_incarnation: state.source_incarnation,
+            source_version: state.source_version,
+            reading: reading.clone(),
+        };
         let last = |transaction: kv::Transaction| async move {
-            expect_state(keyspace, &transaction, state).await?;
+            state.expect(keyspace, &transaction).await?;
+            finished.write(keyspace, &transaction)?;
             transaction.set(&keyspace.seam(state.source_incarnation), seam.encode())?;
             transaction.set(&keyspace.format_version(), &FORMAT_VERSION.to_be_bytes()[..])?;
             transaction.set(&keyspace.database_id(), &id[..])?;
@@ -315,113 +313,44 @@ async fn last_commit(source: &Store, transaction: kv::Transaction) -> Result<Opt
     if source.database().is_shared() { Ok(None) } else { Ok(Some(transaction.read_version().await?)) }
 }
 
-async fn begin_or_resume(keyspace: &Keyspace, transaction: kv::Transaction, fresh: &State) -> Result<State, CopyError> {
-    if let Some(found) = read_state(keyspace, &transaction).await? {
-        if (found.source_id, found.source_incarnation) != (fresh.source_id, fresh.source_incarnation) {
+/// What was found at a copy's destination, or begun there.
+enum Begun {
+    Unfinished(State),
+    /// A finished copy of the very source, neither of them written to since as far as versions tell.
+    Finished(Reading),
+}
+
+async fn begin_or_resume(
+    keyspace: &Keyspace,
+    transaction: kv::Transaction,
+    fresh: &State,
+    is_shared: bool,
+) -> Result<Begun, CopyError> {
+    let of_source = |id, incarnation| (id, incarnation) == (fresh.source_id, fresh.source_incarnation);
+    if let Some(found) = State::read(keyspace, &transaction).await? {
+        if !of_source(found.source_id, found.source_incarnation) {
             return Err(CopyError::OtherCopy);
         }
         if found.source_version != fresh.source_version {
             return Err(CopyError::SourceChanged);
         }
-        return Ok(found);
+        return Ok(Begun::Unfinished(found));
+    }
+    if let Some((finished, stamp)) = Finished::read(keyspace, &transaction).await? {
+        let was_written_to = !is_shared && transaction.read_version().await? != stamp.version();
+        if was_written_to || !of_source(finished.source_id, finished.source_incarnation) {
+            return Err(CopyError::NotEmpty);
+        }
+        if finished.source_version != fresh.source_version {
+            return Err(CopyError::SourceMovedOn);
+        }
+        return Ok(Begun::Finished(finished.reading));
     }
     for range in keyspace.empty_before_copy() {
         if !transaction.range(&range.into_read().limited(1)).await?.pairs.is_empty() {
             return Err(CopyError::NotEmpty);
         }
     }
-    transaction.set(&keyspace.copy_state(), encode(fresh)?)?;
-    Ok(fresh.clone())
-}
-
-async fn read_state(keyspace: &Keyspace, transaction: &kv::Transaction) -> Result<Option<State>, CopyError> {
-    let value = transaction.get(&keyspace.copy_state(), Isolation::Serializable).await?;
-    Ok(value.map(|value| keyspace::decode_versioned_json(FORMAT, &value)).transpose()?)
-}
-
-async fn expect_state(keyspace: &Keyspace, transaction: &kv::Transaction, expected: &State) -> Result<(), CopyError> {
-    if read_state(keyspace, transaction).await?.as_ref() == Some(expected) { Ok(()) } else { Err(CopyError::Overtaken) }
-}
-
-fn encode(state: &State) -> Result<Vec<u8>, kv::Error> {
-    keyspace::encode_versioned_json(FORMAT, state)
-}
-
-/// What one step reads.
-struct Page {
-    /// Keys are relative to the database.
-    pairs: Vec<(Vec<u8>, kv::Bytes)>,
-    bytes: u64,
-    /// Where the next step begins, if there is more.
-    next: Option<Vec<u8>>,
-}
-
-/// Some of what a copy takes along, from `cursor` on.
-async fn read_step(keyspace: &Keyspace, transaction: &kv::Transaction, cursor: &[u8]) -> Result<Page, kv::Error> {
-    let begin = keyspace.absolute(cursor);
-    let mut page = Page { pairs: Vec::new(), bytes: 0, next: None };
-    let mut left = STEP_BYTES;
-    for range in keyspace.copied() {
-        let range = KeyRange::new(range.begin.max(begin.clone()), range.end);
-        if range.is_empty() {
-            continue;
-        }
-        let (pairs, next) = (STEP_PAIRS.saturating_sub(page.pairs.len()), keyspace.relative(&range.begin)?.to_vec());
-        if pairs == 0 || left == 0 {
-            page.next = Some(next);
-            return Ok(page);
-        }
-        let read = RangeRead::new(range.begin, range.end).snapshot().limited(pairs).byte_limited(left);
-        let found = transaction.range(&read).await?;
-        for pair in found.pairs {
-            let key = keyspace.relative(&pair.key)?.to_vec();
-            left = left.saturating_sub(pair.key.len() + pair.value.len());
-            page.bytes += (key.len() + pair.value.len()) as u64;
-            page.pairs.push((key, pair.value));
-        }
-        if found.more {
-            let last = page.pairs.last().map(|(key, _)| keyspace::successor(key));
-            page.next = Some(last.unwrap_or(next));
-            return Ok(page);
-        }
-    }
-    Ok(page)
-}
-
-/// One side while it is read a second time.
-struct Reader {
-    cursor: Option<Vec<u8>>,
-    hasher: blake3::Hasher,
-    pairs: u64,
-    bytes: u64,
-    tables: u64,
-}
-
-impl Default for Reader {
-    fn default() -> Self {
-        Self { cursor: Some(Vec::new()), hasher: blake3::Hasher::new(), pairs: 0, bytes: 0, tables: 0 }
-    }
-}
-
-impl Reader {
-    fn add(&mut self, keyspace: &Keyspace, page: Page) -> Result<(), CopyError> {
-        let tables = keyspace.all_tables();
-        for (key, value) in &page.pairs {
-            for part in [&key[..], &value[..]] {
-                let length = u32::try_from(part.len()).map_err(|_| corrupt("a pair beyond all limits"))?;
-                self.hasher.update(&length.to_be_bytes());
-                self.hasher.update(part);
-            }
-            self.tables += u64::from(tables.contains(&keyspace.absolute(key)));
-        }
-        self.pairs += page.pairs.len() as u64;
-        self.bytes += page.bytes;
-        self.cursor = page.next;
-        Ok(())
-    }
-
-    fn finish(self) -> Reading {
-        let checksum = *self.hasher.finalize().as_bytes();
-        Reading { pairs: self.pairs, bytes: self.bytes, checksum, tables: self.tables }
-    }
+    fresh.write(keyspace, &transaction)?;
+    Ok(Begun::Unfinished(fresh.clone()))
 }

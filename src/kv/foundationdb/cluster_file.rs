@@ -47,7 +47,18 @@ pub(super) fn as_text(path: &Path) -> Result<String, ClusterError> {
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
     use super::*;
+
+    #[test]
+    fn a_cluster_file_that_is_missing_or_holds_no_address_is_refused_by_name() {
+        let missing = Path::new("/nowhere/fdb.cluster");
+        let error = find(Some(missing)).unwrap_err();
+        assert!(matches!(&error, ClusterError::ClusterFile { path, .. } if path == missing), "{error}");
+        let error = find(Some(&Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml"))).unwrap_err();
+        assert!(error.to_string().contains("it holds no line like description:id@host:port"), "{error}");
+    }
 
     #[test]
     fn connection_strings_are_told_from_other_lines() {

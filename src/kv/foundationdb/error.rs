@@ -13,13 +13,20 @@ use crate::kv::{Error, limits};
 pub enum ClusterError {
     #[error(
         "a FoundationDB cluster needs FoundationDB's client library, and there is none: {reason}. Install the package \
-         foundationdb-clients 7.3 from FoundationDB's releases, or let FDB_LOCAL_CLIENT_LIBRARY_PATH name the library \
-         (libfdb_c.so, libfdb_c.dylib or fdb_c.dll)"
+         foundationdb-clients 7.3 from FoundationDB's releases, or name the library (libfdb_c.so, libfdb_c.dylib or \
+         fdb_c.dll) by client_library=, by ?library= in the address, or in FDB_LOCAL_CLIENT_LIBRARY_PATH"
     )]
     LibraryMissing { reason: String },
     #[error(
+        "this process uses the FoundationDB client library {} already, and cannot use {} as well: a process has one",
+        loaded.display(),
+        asked.display()
+    )]
+    AnotherLibrary { loaded: PathBuf, asked: PathBuf },
+    #[error(
         "the FoundationDB client library is too old: it knows the API up to version {newest}, and 730 is needed. Install \
-         foundationdb-clients 7.3 or newer, or let FDB_LOCAL_CLIENT_LIBRARY_PATH name a newer library"
+         foundationdb-clients 7.3 or newer, or name a newer library by client_library=, by ?library= in the address, or \
+         in FDB_LOCAL_CLIENT_LIBRARY_PATH"
     )]
     LibraryVersion { newest: i32 },
     #[error(

@@ -86,8 +86,10 @@ fn milliseconds(duration: Duration) -> i32 {
 impl Cluster {
     /// Loads the client library if that is still to be done, and waits for the cluster's first answer.
     pub(super) fn open(options: &Options, clock: Clock) -> Result<Self> {
+        // First what is missing on every machine without FoundationDB.
+        network::load(options.library.as_deref())?;
         let file = cluster_file::find(options.cluster_file.as_deref())?;
-        network::boot(options.library.as_deref())?;
+        network::boot()?;
         let database = client::Database::from_path(&cluster_file::as_text(&file)?)
             .map_err(|error| error::of_opening(error, &file, options.open_timeout))?;
         let shared =
@@ -145,8 +147,6 @@ impl Cluster {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     use super::*;
     use crate::kv::{Database, Error};
 
@@ -157,31 +157,18 @@ mod tests {
         }
     }
 
-    fn options(cluster_file: &Path) -> Options {
-        let library = Some(PathBuf::from("/nowhere/libfdb_c.so"));
-        Options { cluster_file: Some(cluster_file.to_path_buf()), library, ..Options::default() }
-    }
-
     #[test]
-    fn a_cluster_file_that_is_missing_or_holds_no_address_is_refused_by_name() {
-        let missing = Path::new("/nowhere/fdb.cluster");
-        let error = refusal(&options(missing));
-        assert!(matches!(&error, ClusterError::ClusterFile { path, .. } if path == missing), "{error}");
-        let other = Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml");
-        let error = refusal(&options(&other));
-        assert!(error.to_string().contains("it holds no line like description:id@host:port"), "{error}");
-    }
-
-    #[test]
-    fn a_missing_library_is_refused_with_what_to_install() -> std::io::Result<()> {
-        let file = std::env::temp_dir().join(format!("fdyno-{}.cluster", std::process::id()));
-        std::fs::write(&file, "test:test@127.0.0.1:4500\n")?;
-        let error = refusal(&options(&file));
-        std::fs::remove_file(&file)?;
-        assert!(matches!(error, ClusterError::LibraryMissing { .. }), "{error}");
-        for part in ["/nowhere/libfdb_c.so", "foundationdb-clients", "FDB_LOCAL_CLIENT_LIBRARY_PATH"] {
-            assert!(error.to_string().contains(part), "{error}");
+    fn a_missing_library_is_refused_with_what_to_install() {
+        // Nor is there a cluster file: that is said when the library is there.
+        for cluster_file in [None, Some(PathBuf::from("/nowhere/fdb.cluster"))] {
+            let library = Some(PathBuf::from("/nowhere/libfdb_c.so"));
+            let error = refusal(&Options { cluster_file, library, ..Options::default() });
+            assert!(matches!(error, ClusterError::LibraryMissing { .. }), "{error}");
+            for part in
+                ["/nowhere/libfdb_c.so", "foundationdb-clients", "client_library=", "FDB_LOCAL_CLIENT_LIBRARY_PATH"]
+            {
+                assert!(error.to_string().contains(part), "{error}");
+            }
         }
-        Ok(())
     }
 }

@@ -65,20 +65,30 @@ fn check() -> Result<(), ClusterError> {
     }
 }
 
-/// Starts the client, unless it runs.
-pub(super) fn boot(library: Option<&Path>) -> Result<(), ClusterError> {
-    let mut state = STATE.lock();
-    match &*state {
-        State::Running { .. } => return check().and_then(|()| load(library)),
+/// Loads the client library, unless that was done before. What fails here can be mended while the process runs.
+pub(super) fn load(library: Option<&Path>) -> Result<(), ClusterError> {
+    match &*STATE.lock() {
+        State::Running { .. } => check()?,
         State::Failed(error) => return Err(error.clone()),
         State::Stopped => return Err(ClusterError::ShutDown),
         State::Off => {}
     }
-    // What fails until here can be mended while the process runs.
-    load(library)?;
+    sys::load(library).map_err(|error| match error {
+        sys::LoadError::Another { loaded, asked } => ClusterError::AnotherLibrary { loaded, asked },
+        error => ClusterError::LibraryMissing { reason: error.to_string() },
+    })?;
     let newest = client::api::get_max_api_version();
-    if newest < API_VERSION {
-        return Err(ClusterError::LibraryVersion { newest });
+    if newest < API_VERSION { Err(ClusterError::LibraryVersion { newest }) } else { Ok(()) }
+}
+
+/// Starts the client, unless it runs. The library is loaded.
+pub(super) fn boot() -> Result<(), ClusterError> {
+    let mut state = STATE.lock();
+    match &*state {
+        State::Running { .. } => return check(),
+        State::Failed(error) => return Err(error.clone()),
+        State::Stopped => return Err(ClusterError::ShutDown),
+        State::Off => {}
     }
     match start() {
         Ok((stop, thread)) => {
@@ -91,10 +101,6 @@ pub(super) fn boot(library: Option<&Path>) -> Result<(), ClusterError> {
             Err(error)
         }
     }
-}
-
-fn load(library: Option<&Path>) -> Result<(), ClusterError> {
-    sys::load(library).map_err(|error| ClusterError::LibraryMissing { reason: error.to_string() })
 }
 
 fn start() -> Result<(NetworkStop, JoinHandle<()>), ClusterError> {
