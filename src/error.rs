@@ -39,7 +39,7 @@ impl Shape {
 /// Why one item of a cancelled transaction failed, or `None` as its code where it did not.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CancellationReason {
-    /// `None`, `ConditionalCheckFailed`, `ValidationError`, …
+    /// `None`, `ConditionalCheckFailed`, `TransactionConflict`, `ValidationError`, …
     pub code: &'static str,
     pub message: Option<String>,
     pub item: Option<Item>,
@@ -145,6 +145,11 @@ impl Error {
                 | Self::LimitExceeded(_)
                 | Self::TransactionCanceled { .. }
         )
+    }
+
+    /// Whether the request found other transactions in its way, every time it was tried.
+    pub fn is_contention(&self) -> bool {
+        matches!(self, Self::Storage(error) if error.is_contention())
     }
 
     /// Whether dispatch runs the operation again with a fresh schema.

@@ -483,8 +483,8 @@ fn whoever_repeats_a_finished_copy_is_told_what_it_holds() -> Outcome {
             let to = to()?;
             let written = [from.work(), to.work()];
             assert_eq!(now(copy(place(&from), elsewhere(&to)))?, copied, "{} to {}", from.engine(), to.engine());
-            let commits = [from.work().since(&written[0]), to.work().since(&written[1])].map(|work| work.commits);
-            assert_eq!(commits, [0, 0], "nothing was written");
+            let keys = [from.work().since(&written[0]), to.work().since(&written[1])].map(|work| work.keys_written);
+            assert_eq!(keys, [0, 0], "nothing was written");
             assert_eq!(records(&open(elsewhere(&to))?, &from_horizon())?.len(), 34);
         }
     }

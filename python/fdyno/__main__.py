@@ -2,6 +2,6 @@
 
 import sys
 
-from ._cli import main
+from fdyno_command import main
 
 sys.exit(main())

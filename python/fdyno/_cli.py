@@ -7,10 +7,9 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from . import DatabaseError, __version__, copy
+from fdyno_command import INTERRUPTED
 
-#: What a shell takes for "ended by Ctrl-C".
-INTERRUPTED = 130
+from . import DatabaseError, __version__, copy
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -29,7 +29,9 @@ const DIFFERENCES: &[(&str, &str)] = &[
     (
         "Conflicts",
         "Conflicts between concurrent transactions are retried inside the call. TransactionConflictException and \
-         TransactionInProgressException do not occur.",
+         TransactionInProgressException do not occur. After 1,000 attempts, or a minute, a TransactWriteItems is cancelled, \
+         with TransactionConflict as the reason of each of its items; any other request gets an InternalServerError. \
+         Nothing has been written then.",
     ),
     (
         "Capacity",

@@ -201,6 +201,7 @@ async fn transact(
             write_all(&transaction, planned, rows, store, realm, token)
         })
         .await
+        .map_err(|error| if error.is_contention() { in_conflict(planned.len()) } else { error })
 }
 
 /// One attempt: decides on each row, and writes all if none fails.
@@ -264,6 +265,17 @@ pub fn cancelled(reasons: Vec<CancellationReason>) -> Result<(), Error> {
 
 pub const fn no_reason() -> CancellationReason {
     CancellationReason { code: "None", message: None, item: None }
+}
+
+/// A transaction that other writers never let through. Which of its items they write the store does not say, so it is all of
+/// them. Code and message are those that AWS documents for TransactionCanceledException.
+fn in_conflict(actions: usize) -> Error {
+    let reason = CancellationReason {
+        code: "TransactionConflict",
+        message: Some(Error::TransactionConflict.to_string()),
+        item: None,
+    };
+    Error::TransactionCanceled { reasons: vec![reason; actions] }
 }
 
 /// The reason of an action that is wrong in itself.

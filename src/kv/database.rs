@@ -6,13 +6,14 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::disk::{self, Disk, DiskOptions};
+use super::embedded::MachineTime;
 use super::faults::{self, Faults};
 use super::foundationdb::{self, Cluster};
 use super::memory::Memory;
 use super::transaction::{EngineTransaction, Transaction};
 use super::work::Counters;
-use super::{Error, Result, Version, Work};
-use crate::clock::{Clock, Timestamp};
+use super::{Error, Result, Work};
+use crate::clock::Clock;
 
 /// A database. Clones are the same database.
 #[derive(Clone, Debug)]
@@ -88,8 +89,8 @@ impl Database {
         }))
     }
 
-    /// Whether commit versions tell the time: if not, [`Database::version_at`] and [`Database::time_of`] cannot answer,
-    /// and whoever needs times keeps a map from versions to them.
+    /// Whether commit versions tell the time, as [`Version::time`](super::Version::time) reads it: if not, whoever needs times keeps a map from versions
+    /// to them.
     pub const fn versions_tell_time(&self) -> bool {
         match &self.engine {
             Engine::Memory(_) | Engine::Disk(_) => true,
@@ -169,26 +170,6 @@ impl Database {
         }
     }
 
-    /// The smallest version that a commit at `time` or later may have: from here on lie its stamps.
-    ///
-    /// # Errors
-    /// `Unsupported` where versions do not tell the time.
-    #[expect(clippy::unused_async, reason = "a cluster looks this up")]
-    pub async fn version_at(&self, time: Timestamp) -> Result<Version> {
-        match &self.engine {
-            Engine::Memory(_) | Engine::Disk(_) | Engine::Faults(_) => Ok(Version::at(time, 0)),
-            Engine::FoundationDb(_) => Err(Error::Unsupported("a cluster's versions do not tell the time")),
-        }
-    }
-
-    /// The time of the commit that got `version`; the start of all time where versions do not tell it.
-    pub const fn time_of(&self, version: Version) -> Timestamp {
-        match &self.engine {
-            Engine::Memory(_) | Engine::Disk(_) | Engine::Faults(_) => version.time(),
-            Engine::FoundationDb(_) => Timestamp(0),
-        }
-    }
-
     /// What this database did so far. A fork counts from zero.
     pub fn work(&self) -> Work {
         self.work.read()
@@ -213,15 +194,24 @@ impl Database {
         }
     }
 
+    fn machine_time(&self) -> &MachineTime {
+        match &self.engine {
+            Engine::Memory(memory) => memory.machine_time(),
+            Engine::Disk(disk) => disk.machine_time(),
+            Engine::Faults(faults) => faults.memory().machine_time(),
+            Engine::FoundationDb(cluster) => cluster.machine_time(),
+        }
+    }
+
+    /// Machine time in milliseconds since some moment: for durations.
+    pub(super) fn machine_millis(&self) -> u64 {
+        self.machine_time().millis()
+    }
+
     /// Lets machine time, by which snapshots age, pass without waiting for it.
     #[cfg(test)]
     pub(crate) fn skip_machine_time(&self, millis: u64) {
-        match &self.engine {
-            Engine::Memory(memory) => memory.skip_machine_time(millis),
-            Engine::Disk(disk) => disk.skip_machine_time(millis),
-            Engine::Faults(faults) => faults.memory().skip_machine_time(millis),
-            Engine::FoundationDb(_) => {}
-        }
+        self.machine_time().skip(millis);
     }
 }
 

@@ -41,7 +41,7 @@ pub(super) trait Engine: Debug + Send + Sync + 'static {
     fn machine_time(&self) -> &MachineTime;
 }
 
-/// Time by the machine, which no database clock moves: snapshots age by it. It stands still in this crate's own tests, which
+/// Time by the machine, which no database clock moves: snapshots age by it, and patience ends by it. It stands still in this crate's own tests, which
 /// move it themselves, so that no test depends on how busy the machine is.
 #[derive(Debug)]
 pub(super) struct MachineTime {
@@ -59,7 +59,7 @@ impl MachineTime {
         elapsed.saturating_add(self.skipped.load(Ordering::Relaxed))
     }
 
-    #[cfg(test)]
+    /// As if so much time had passed.
     pub(super) fn skip(&self, millis: u64) {
         self.skipped.fetch_add(millis, Ordering::Relaxed);
     }

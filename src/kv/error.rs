@@ -47,9 +47,9 @@ pub enum Error {
     /// The transaction was committed or cancelled before.
     #[error("transaction was used after its commit")]
     UsedAfterCommit,
-    /// The retry loop gave up after so many attempts.
-    #[error("gave up after {0} attempts")]
-    RetryLimit(u32),
+    /// The retry loop gave up after so many attempts. None of them was committed, nor will be.
+    #[error("gave up after {attempts} attempts, none of which had any effect; the last one ended in: {last}")]
+    RetryLimit { attempts: u32, last: Box<Self> },
     #[error("storage: {0}")]
     Io(String),
     /// The cluster or its client cannot be used.
@@ -83,6 +83,11 @@ impl Error {
                 | Self::FutureVersion
                 | Self::Busy(_)
         )
+    }
+
+    /// Whether other transactions kept this one from committing until the retry loop gave up.
+    pub fn is_contention(&self) -> bool {
+        matches!(self, Self::RetryLimit { last, .. } if **last == Self::Conflict)
     }
 
     /// What happened, without the kind of error that stands before it in the full text.

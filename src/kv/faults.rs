@@ -80,12 +80,14 @@ pub struct Plan {
     /// How likely storage is out after an unknown outcome, and how many reads then fail.
     outage: (f64, u32),
     opaque_versions: bool,
+    /// Machine time that a commit with a fault takes.
+    fault_millis: u64,
 }
 
 impl Plan {
     /// No faults.
     pub const fn none() -> Self {
-        Self { seed: 0, rates: [0.0; KINDS], landing: 0.25, outage: (0.0, 0), opaque_versions: false }
+        Self { seed: 0, rates: [0.0; KINDS], landing: 0.25, outage: (0.0, 0), opaque_versions: false, fault_millis: 0 }
     }
 
     /// Some of every kind: about a fifth of all commits and two in a hundred reads.
@@ -124,6 +126,13 @@ impl Plan {
     #[must_use]
     pub const fn with_opaque_versions(mut self) -> Self {
         self.opaque_versions = true;
+        self
+    }
+
+    /// The same plan with faults of commits that take so long by machine time: nobody waits for it, it is said to have passed.
+    #[must_use]
+    pub const fn with_slow_faults(mut self, millis: u64) -> Self {
+        self.fault_millis = millis;
         self
     }
 
@@ -359,6 +368,7 @@ impl Transaction {
         }
         self.faults.let_one_land();
         let Some(kind) = self.faults.draw(&AT_COMMIT) else { return self.inner.commit() };
+        self.faults.memory().machine_time().skip(self.faults.0.plan.fault_millis);
         if !matches!(kind, Kind::Conflict | Kind::CommitFailed) {
             self.faults.maybe_begin_outage();
         }

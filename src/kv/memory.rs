@@ -87,9 +87,8 @@ impl Memory {
         &self.0.clock
     }
 
-    #[cfg(test)]
-    pub(super) fn skip_machine_time(&self, millis: u64) {
-        self.0.machine.skip(millis);
+    pub(super) fn machine_time(&self) -> &MachineTime {
+        &self.0.machine
     }
 }
 

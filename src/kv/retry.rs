@@ -6,7 +6,8 @@
 //! attempt conflicts with that, it can never land any more. Only then does the body run again.
 //!
 //! Invariants: no answer is returned of an attempt that did not commit, no body runs again while an earlier attempt may still
-//! land. It must not know what bodies do, nor where commit ids lie.
+//! land, nobody waits much longer than [`PATIENCE_MILLIS`] for a body and as long again for a fence. It must not know what bodies
+//! do, nor where commit ids lie.
 
 use std::future::Future;
 
@@ -14,6 +15,10 @@ use super::{Bytes, Database, Error, Isolation, Result, Transaction, Versionstamp
 
 /// Attempts of a body, or of a fence, before the loop gives up.
 const ATTEMPTS: u32 = 1_000;
+
+/// Machine time after which no other attempt of a body, or of a fence, is begun. A cluster that is ill may let each of them wait
+/// for half a minute, and whoever called has long given up by then; callers' own time limits are of this order.
+const PATIENCE_MILLIS: u64 = 60_000;
 
 /// Storage faults a fence endures; after that the outcome stays unknown.
 const FENCE_FAULTS: u32 = 50;
@@ -40,7 +45,33 @@ impl RetryDecision for Error {
 
 enum Attempt {
     Committed(Option<Versionstamp>),
-    Again,
+    /// It did not commit and never will.
+    Again(Error),
+}
+
+/// How often, and how long, something has been tried.
+struct Patience {
+    began: u64,
+    attempts: u32,
+}
+
+impl Patience {
+    fn new(database: &Database) -> Self {
+        Self { began: database.machine_millis(), attempts: 0 }
+    }
+
+    /// Counts an attempt that failed, and waits before the next one.
+    ///
+    /// # Errors
+    /// `RetryLimit` when there is to be none.
+    async fn wait(&mut self, database: &Database, last: Error) -> Result<()> {
+        self.attempts += 1;
+        if self.attempts >= ATTEMPTS || database.machine_millis().saturating_sub(self.began) >= PATIENCE_MILLIS {
+            return Err(Error::RetryLimit { attempts: self.attempts, last: Box::new(last) });
+        }
+        database.back_off(self.attempts).await;
+        Ok(())
+    }
 }
 
 impl Database {
@@ -51,7 +82,7 @@ impl Database {
     /// `commit_id` gives a fresh key for each attempt; it is asked only on engines whose outcome may be unknown.
     ///
     /// # Errors
-    /// The body's own, or the first key-value error that cannot be retried; `RetryLimit` after many attempts.
+    /// The body's own, or the first key-value error that cannot be retried; `RetryLimit` after many attempts or a minute.
     /// `MaybeCommitted` only if storage failed again and again while the outcome was looked up.
     pub async fn run<T, E, F, Fut>(&self, commit_id: impl Fn() -> Vec<u8>, body: F) -> Result<T, E>
     where
@@ -74,21 +105,21 @@ impl Database {
         Fut: Future<Output = Result<T, E>> + Send,
         E: RetryDecision + From<Error>,
     {
-        for attempt in 0..ATTEMPTS {
-            self.before_attempt(attempt).await;
+        let mut patience = Patience::new(self);
+        loop {
             let transaction = self.begin();
-            let answer = match body(transaction.clone()).await {
-                Ok(answer) => answer,
-                Err(error) if is_retryable(&error) => continue,
-                Err(error) => return Err(error),
+            let failed = match body(transaction.clone()).await {
+                Ok(answer) => {
+                    let needs_id = self.outcome_may_be_unknown() && !transaction.is_read_only();
+                    match self.finish(&transaction, needs_id.then(&commit_id)).await? {
+                        Attempt::Committed(stamp) => return Ok((answer, stamp)),
+                        Attempt::Again(error) => error,
+                    }
+                }
+                Err(error) => retryable(error)?,
             };
-            let needs_id = self.outcome_may_be_unknown() && !transaction.is_read_only();
-            match self.finish(&transaction, needs_id.then(&commit_id)).await? {
-                Attempt::Committed(stamp) => return Ok((answer, stamp)),
-                Attempt::Again => {}
-            }
+            self.before_another_attempt(&mut patience, failed).await?;
         }
-        Err(E::from(Error::RetryLimit(ATTEMPTS)))
     }
 
     /// Runs a body that only reads: no commit, no commit id. What it writes is dropped.
@@ -101,21 +132,20 @@ impl Database {
         Fut: Future<Output = Result<T, E>> + Send,
         E: RetryDecision + From<Error>,
     {
-        for attempt in 0..ATTEMPTS {
-            self.before_attempt(attempt).await;
-            match body(self.begin()).await {
-                Err(error) if is_retryable(&error) => {}
-                outcome => return outcome,
-            }
+        let mut patience = Patience::new(self);
+        loop {
+            let failed = match body(self.begin()).await {
+                Ok(answer) => return Ok(answer),
+                Err(error) => retryable(error)?,
+            };
+            self.before_another_attempt(&mut patience, failed).await?;
         }
-        Err(E::from(Error::RetryLimit(ATTEMPTS)))
     }
 
-    async fn before_attempt(&self, attempt: u32) {
-        if attempt > 0 {
-            self.work.retries.add(1);
-            self.back_off(attempt).await;
-        }
+    async fn before_another_attempt(&self, patience: &mut Patience, failed: Error) -> Result<()> {
+        patience.wait(self, failed).await?;
+        self.work.retries.add(1);
+        Ok(())
     }
 
     /// Commits one attempt and finds out what became of it.
@@ -127,44 +157,50 @@ impl Database {
         match (outcome, &commit_id) {
             (Ok(stamp), _) => Ok(Attempt::Committed(stamp)),
             (Err(error), Some(id)) if error.is_maybe_committed() => {
-                let settled = self.settle(id).await?;
+                let settled = self.settle(id, error).await?;
                 if matches!(settled, Attempt::Committed(_)) {
                     transaction.turned_out_committed();
                 }
                 Ok(settled)
             }
             (Err(error), None) if error.is_maybe_committed() => Err(error),
-            (Err(error), _) if error.is_retryable() => Ok(Attempt::Again),
+            (Err(error), _) if error.is_retryable() => Ok(Attempt::Again(error)),
             (Err(error), _) => Err(error),
         }
     }
 
-    /// Finds out whether the attempt with this commit id committed, and if not, makes sure that it never will.
-    async fn settle(&self, id: &[u8]) -> Result<Attempt> {
+    /// Finds out whether the attempt with this commit id, which ended in `unknown`, committed, and if not, makes sure that it
+    /// never will.
+    async fn settle(&self, id: &[u8], unknown: Error) -> Result<Attempt> {
+        let mut patience = Patience::new(self);
         let mut faults = 0;
-        for attempt in 0..ATTEMPTS {
-            if attempt > 0 {
-                self.back_off(attempt).await;
-            }
-            match self.fence(id).await {
-                Ok(attempt) => return Ok(attempt),
-                Err(Error::Io(_)) if faults < FENCE_FAULTS => faults += 1,
-                Err(error) if error.is_retryable() => {}
+        loop {
+            let failed = match self.fence(id).await {
+                Ok(Some(stamp)) => return Ok(Attempt::Committed(Some(stamp))),
+                Ok(None) => return Ok(Attempt::Again(unknown)),
                 Err(error @ Error::Corrupt(_)) => return Err(error),
+                Err(error @ Error::Io(_)) if faults < FENCE_FAULTS => {
+                    faults += 1;
+                    error
+                }
+                Err(error) if error.is_retryable() => error,
                 Err(_) => return Err(Error::MaybeCommitted),
+            };
+            if patience.wait(self, failed).await.is_err() {
+                return Err(Error::MaybeCommitted);
             }
         }
-        Err(Error::MaybeCommitted)
     }
 
-    async fn fence(&self, id: &[u8]) -> Result<Attempt> {
+    /// The stamp of the attempt with this commit id; none if it did not commit, which it then never will.
+    async fn fence(&self, id: &[u8]) -> Result<Option<Versionstamp>> {
         let transaction = self.begin();
         if let Some(value) = transaction.get(id, Isolation::Serializable).await? {
             return decode_outcome(&value);
         }
         transaction.set(id, [FENCED].as_slice())?;
         transaction.commit().await?;
-        Ok(Attempt::Again)
+        Ok(None)
     }
 }
 
@@ -179,18 +215,22 @@ async fn commit_with_id(transaction: &Transaction, id: &[u8]) -> Result<Option<V
     transaction.commit().await
 }
 
-fn decode_outcome(value: &Bytes) -> Result<Attempt> {
+fn decode_outcome(value: &Bytes) -> Result<Option<Versionstamp>> {
     match value.split_first() {
-        Some((&FENCED, [])) => Ok(Attempt::Again),
+        Some((&FENCED, [])) => Ok(None),
         Some((&COMMITTED, stamp)) => Versionstamp::from_slice(stamp)
-            .map(|stamp| Attempt::Committed(Some(stamp)))
+            .map(Some)
             .ok_or_else(|| Error::Corrupt("the stamp of a commit id".to_owned())),
         _ => Err(Error::Corrupt("the value of a commit id".to_owned())),
     }
 }
 
-fn is_retryable<E: RetryDecision>(error: &E) -> bool {
-    error.storage_error().is_some_and(Error::is_retryable)
+/// The key-value error behind an error after which the body runs again; any other is handed back.
+fn retryable<E: RetryDecision>(error: E) -> Result<Error, E> {
+    match error.storage_error() {
+        Some(cause) if cause.is_retryable() => Ok(cause.clone()),
+        _ => Err(error),
+    }
 }
 
 /// Gives other threads a turn, longer and at random with each failed attempt. Never sleeps: whoever won the

@@ -92,6 +92,8 @@ def test_prefixes_keep_databases_apart(cluster_file):
         ("fdb:?prefix=" + "x" * 49, "up to 48 bytes"),
         ("fdb:?prefix=a%00", "none of them zero"),
         ("fdb:?prefix", "bad query field"),
+        ("fdb:?prefix=a&prefix=b", "gives the option 'prefix' twice"),
+        ("fdb:?library=a&prefix=b&library=a", "gives the option 'library' twice"),
         ("fdb:?prefix=%ff", "utf-8"),
     ],
 )
@@ -105,15 +107,62 @@ def test_durability_is_for_disk(url):
         fdyno.connect(url, durability="fsync")
 
 
-def test_without_the_client_library_the_error_names_what_to_install(cluster_file, tmp_path):
+def test_without_the_client_library_the_error_names_what_to_install_and_where_it_looked(cluster_file, tmp_path):
     missing = str(tmp_path / "libfdb_c.so")
-    text = refusal(f"fdyno.connect('fdb:{cluster_file}')", FDB_LOCAL_CLIENT_LIBRARY_PATH=missing)
-    for part in ("foundationdb-clients 7.3", missing, "FDB_LOCAL_CLIENT_LIBRARY_PATH"):
-        assert part in text
+    for url in (f"fdb:{cluster_file}", "fdb:", "fdb:/nowhere/fdb.cluster"):
+        text = refusal(f"fdyno.connect({url!r})", FDB_LOCAL_CLIENT_LIBRARY_PATH=missing)
+        for part in ("foundationdb-clients 7.3", f"{missing}, which FDB_LOCAL_CLIENT_LIBRARY_PATH names, does not load"):
+            assert part in text
+        # A cluster file is looked for when there is a library to use it.
+        assert "cluster file" not in text
+    given = refusal(f"fdyno.connect('fdb:', client_library={missing!r})", FDB_LOCAL_CLIENT_LIBRARY_PATH="/other")
+    assert f"{missing}, whose path was given, does not load" in given and "/other" not in given
 
 
-def test_without_a_cluster_file_the_error_says_where_one_was_looked_for(tmp_path):
-    text = refusal(f"import os; os.chdir({str(tmp_path)!r}); fdyno.connect('fdb:')")
+def test_without_a_name_for_the_library_the_error_lists_what_was_tried():
+    text = refusal("fdyno.connect('fdb:')")
+    if "cluster file" in text:
+        pytest.skip("this machine has FoundationDB's client library")
+    assert "no path was given, FDB_LOCAL_CLIENT_LIBRARY_PATH is not set, and the system has no libfdb_c" in text
+    assert "client_library=" in text
+
+
+CHOOSING = """
+import fdyno
+for place in {places!r}:
+    print(fdyno.connect(place).info()["engine"])
+print(fdyno.connect("fdb:", client_library={library!r}).info()["engine"])
+try:
+    fdyno.connect("fdb:", client_library="/other/libfdb_c.so")
+except fdyno.ClusterError as error:
+    print(error)
+try:
+    fdyno.connect("fdb:?library=/one", client_library="/two")
+except ValueError as error:
+    print(error)
+"""
+
+
+@pytest.mark.parametrize("named", ["by argument", "in the url"])
+def test_the_library_that_is_named_is_the_one_of_the_process(double_library, cluster_file, named):
+    library = str(double_library)
+    places = [f"fdb:?library={library}", "fdb:"] if named == "in the url" else []
+    ended = run(
+        CHOOSING.format(library=library, places=places),
+        FDB_CLUSTER_FILE=str(cluster_file),
+        FDB_LOCAL_CLIENT_LIBRARY_PATH="/nowhere/libfdb_c.so",
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout.splitlines() == ["foundationdb"] * (len(places) + 1) + [
+        f"this process uses the FoundationDB client library {library} already, and cannot use /other/libfdb_c.so as well: "
+        "a process has one",
+        "the url names another client library than client_library='/two': '/one'",
+    ]
+
+
+def test_without_a_cluster_file_the_error_says_where_one_was_looked_for(double_library, tmp_path):
+    code = f"import os; os.chdir({str(tmp_path)!r}); fdyno.connect('fdb:')"
+    text = refusal(code, FDB_LOCAL_CLIENT_LIBRARY_PATH=str(double_library))
     if os.path.exists("/etc/foundationdb/fdb.cluster"):
         pytest.skip("this machine has a cluster file in its usual place")
     assert "no cluster file is named" in text and "FDB_CLUSTER_FILE" in text

@@ -1,5 +1,6 @@
 """`fdyno.copy` and the command `fdyno copy`: whole databases move, with their streams, and can be interrupted."""
 
+import contextlib
 import dataclasses
 import os
 import re
@@ -13,6 +14,7 @@ import pytest
 from conftest import create_table
 
 import fdyno
+import fdyno_command
 from fdyno import _cli
 
 STREAM = {"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"}
@@ -156,7 +158,7 @@ def test_ctrl_c_interrupts_between_steps_and_the_same_call_goes_on(client, sourc
         fdyno.copy(source, destination, progress=progress)
     pairs, size = progress.seen[-1]
     assert len(progress.seen) == 3 and 2_000_000 < size < 5_000_000
-    with pytest.raises(fdyno.CopyError, match="an unfinished copy of a database: run the copy again"):
+    with pytest.raises(fdyno.CopyError, match="run the copy again, which goes on where it was, or, if its source was written to"):
         fdyno.connect(destination)
     again = []
     result = fdyno.copy(source, destination, progress=lambda *done: again.append(done))
@@ -223,8 +225,72 @@ def test_what_cannot_be_copied_is_refused(client, source, destination, tmp_path)
         put(client, "between the two runs")
     with pytest.raises(fdyno.CopyError, match="the source was written to"):
         fdyno.copy(source, destination)
-    with pytest.raises(fdyno.DatabaseLockedError):
-        fdyno.copy(source, source)
+
+
+@pytest.mark.parametrize("is_open", [False, True])
+def test_a_database_is_not_copied_onto_itself_nor_into_itself(source, tmp_path, monkeypatch, is_open):
+    path = tmp_path / "source"
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "alias").symlink_to(path)
+    with fdyno.connect(source) if is_open else contextlib.nullcontext(source) as given:
+        for same in (source, path, "file:source", "file:./source", tmp_path / "alias"):
+            with pytest.raises(ValueError, match="the source and the destination are the same database"):
+                fdyno.copy(given, same)
+        inside = path / "deeper" / "copy"
+        with pytest.raises(ValueError, match=re.escape(f"{inside} lies inside of {path}: ")):
+            fdyno.copy(given, inside)
+        with pytest.raises(ValueError, match=re.escape(f"{path} lies inside of {tmp_path}: ")):
+            fdyno.copy(given, tmp_path / "alias" / "..")
+        assert not (path / "deeper").exists() and not (tmp_path / "LOCK").exists()
+        # A name that begins with another one is no place inside of it.
+        assert fdyno.copy(given, tmp_path / "source beside").tables == 1
+
+
+def test_a_database_on_a_cluster_is_not_copied_onto_itself(client, cluster_file):
+    there = f"fdb:{cluster_file}?prefix={uuid.uuid4()}"
+    with fdyno.connect(there) as db, db.activate():
+        create_table(client)
+        for source in (there, db):
+            with pytest.raises(ValueError, match="the source and the destination are the same database"):
+                fdyno.copy(source, there)
+
+
+def test_an_open_database_is_no_destination_and_a_number_no_place(source):
+    with fdyno.connect() as db, pytest.raises(TypeError, match="the destination is a url or a path, not an open Database"):
+        fdyno.copy(source, db)
+    for call in (lambda: fdyno.copy(source, 5), lambda: fdyno.copy(5, source), lambda: fdyno.connect(5)):
+        with pytest.raises(TypeError, match="by a url or a path, not by int"):
+            call()
+
+
+def test_a_finished_copy_is_answered_again_until_one_of_the_two_is_written_to(client, source, destination, tmp_path):
+    first = fdyno.copy(source, destination)
+    with fdyno.connect(destination) as db:
+        before = changes(db)
+    reports = []
+    assert fdyno.copy(source, destination, progress=lambda *done: reports.append(done)) == first
+    with fdyno.connect(destination) as db, db.activate():
+        assert changes(db) == before
+        put(client, "only in the copy")
+    with pytest.raises(fdyno.CopyError, match="the destination is not empty"):
+        fdyno.copy(source, destination)
+    second = f"file:{tmp_path / 'second'}"
+    fdyno.copy(source, second)
+    with fdyno.connect(source) as db, db.activate():
+        put(client, "since")
+    with pytest.raises(fdyno.CopyError, match="a finished copy of the source, which was written to since"):
+        fdyno.copy(source, second)
+
+
+def test_a_copy_to_a_cluster_is_answered_again_until_it_is_written_to(client, source, cluster_file):
+    there = f"fdb:{cluster_file}?prefix={uuid.uuid4()}"
+    first = fdyno.copy(source, there)
+    fdyno.connect(there).close()
+    assert fdyno.copy(source, there) == first
+    with fdyno.connect(there) as db, db.activate():
+        put(client, "only in the copy")
+    with pytest.raises(fdyno.CopyError, match="the destination is not empty"):
+        fdyno.copy(source, there)
 
 
 def test_a_copy_in_memory_is_handed_over(client, source):
@@ -283,7 +349,30 @@ def test_the_command_fails_with_one_line(arguments, message, tmp_path, monkeypat
 
 def test_the_command_is_installed_with_the_package():
     (entry,) = entry_points(group="console_scripts", name="fdyno")
-    assert entry.load() is _cli.main
+    assert entry.load() is fdyno_command.main
+
+
+INTERRUPTED_EARLY = """
+import signal, sys
+
+class Impatient:
+    "Ctrl-C at the moment at which a module is looked for."
+    def find_spec(self, name, *_):
+        if name == {module!r}:
+            signal.raise_signal(signal.SIGINT)
+
+sys.meta_path.insert(0, Impatient())
+sys.argv = ["fdyno", "copy", "file:absent", "file:copy"]
+from fdyno_command import main
+sys.exit(main())
+"""
+
+
+@pytest.mark.parametrize("module", ["fdyno", "botocore.client", "fdyno._fdyno", "fdyno._cli"])
+def test_ctrl_c_while_the_command_is_imported_ends_it_quietly(module):
+    code = INTERRUPTED_EARLY.format(module=module)
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert (run.returncode, run.stdout, run.stderr) == (130, "", "")
 
 
 def test_the_command_without_arguments_says_how_to_use_it():
@@ -306,7 +395,7 @@ class Bar:
         if len(self.told) == self.interrupted_at:
             signal.raise_signal(signal.SIGINT)
 
-    def set_description(self, text):
+    def set_description_str(self, text):
         self.text = text
 
     def close(self):
@@ -318,7 +407,9 @@ def test_the_command_can_be_interrupted_and_goes_on(source, destination, monkeyp
     bars = iter([first, second])
     monkeypatch.setattr(_cli, "_progress_bar", lambda: next(bars))
     assert _cli.main(["copy", source, destination]) == 130
-    assert capsys.readouterr().err == "fdyno: interrupted; the same command goes on where it was\n"
+    assert capsys.readouterr().err == (
+        "fdyno: interrupted; the same command goes on where it was, unless the source is written to meanwhile\n"
+    )
     assert _cli.main(["copy", source, destination]) == 0
     assert first.closed and second.closed and second.text == "comparing"
     assert second.told[0] > sum(first.told), "the first report already counts what was there"
@@ -330,7 +421,8 @@ def test_the_progress_bar_is_drawn_on_a_terminal(source, destination, monkeypatc
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
     assert _cli.main(["copy", source, destination]) == 0
     drawn = capsys.readouterr().err
-    assert "copying" in drawn and "comparing" in drawn and "MB" in drawn
+    assert "copying: " in drawn and "comparing: " in drawn and "MB" in drawn
+    assert ": :" not in drawn
 
 
 def test_without_tqdm_the_command_works_and_says_what_is_missing(source, destination, monkeypatch, capsys):

@@ -293,11 +293,24 @@ def test_a_directory_that_cannot_be_made_is_an_error(tmp_path):
         ("file:", {}, "names no directory"),
         ("memory:", {"durability": "fsync"}, "has no durability"),
         ("file:x", {"durability": "sometimes"}, "'buffered' or 'fsync'"),
+        ("file:x?y=1", {}, "no option 'y': a path has none"),
+        ("file:x?durability=fsync", {}, "no option 'durability'"),
+        ("file:x?y", {}, "bad query field"),
+        ("file:x", {"client_library": "libfdb_c.so"}, "needs no client library"),
+        ("memory:", {"client_library": "libfdb_c.so"}, "needs no client library"),
     ],
 )
-def test_urls_that_say_nothing_useful_are_errors(url, options, message):
+def test_urls_that_say_nothing_useful_are_errors(url, options, message, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     with pytest.raises(ValueError, match=message):
         fdyno.connect(url, **options)
+    assert not any(tmp_path.iterdir()), "nothing was made"
+
+
+def test_a_path_may_have_any_name(tmp_path):
+    for name in ("what?", "a?x=1", "%41", "a&b"):
+        fdyno.connect(tmp_path / name).close()
+    assert sorted(os.listdir(tmp_path)) == ["%41", "a&b", "a?x=1", "what?"]
 
 
 def test_the_fsync_database_serves_asyncio_and_threads(client, directory):

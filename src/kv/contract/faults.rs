@@ -235,6 +235,25 @@ fn threads_under_faults_transfer_without_losing_or_doubling() {
 }
 
 #[test]
+fn an_outcome_that_nobody_tells_is_asked_for_a_minute_long() {
+    for kind in [Kind::UnknownDidNot, Kind::LaterNever] {
+        let database = with(Plan::none().with(kind, 1.0).with_slow_faults(25_000));
+        assert_eq!(wait(database.run(fresh_id(&database), count)), Err(Error::MaybeCommitted));
+        // The attempt, and a fence at its start, after 25 and after 50 seconds.
+        assert_eq!(fired(&database, kind), 4, "{kind:?}");
+    }
+}
+
+#[test]
+fn attempts_that_are_known_to_have_failed_go_on_for_a_minute() {
+    let database = with(Plan::none().with(Kind::Conflict, 1.0).with_slow_faults(25_000));
+    let expected = Error::RetryLimit { attempts: 3, last: Box::new(Error::Conflict) };
+    assert!(expected.is_contention());
+    assert_eq!(wait(database.run(fresh_id(&database), count)), Err(expected));
+    assert_eq!(fired(&database, Kind::Conflict), 3);
+}
+
+#[test]
 fn equal_seeds_give_equal_faults() {
     let run = |seed| {
         let database = with(Plan::seeded(seed));

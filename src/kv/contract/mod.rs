@@ -244,6 +244,7 @@ rules! {
     ]
     conflicts: [
         the_retry_loop_gives_up_in_the_end,
+        the_retry_loop_gives_up_after_a_minute,
     ]
     stamps: [
         versions_rise_while_the_clock_stands_still_or_goes_back,

@@ -20,6 +20,7 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::super::ranges::KeyRange;
 use super::super::{Bytes, Version};
+use super::tree::Progress;
 
 const MAGIC: [u8; 4] = *b"\xFDfd1";
 /// Bytes before the payload.
@@ -30,6 +31,9 @@ const MAX_PAYLOAD: usize = 64 * 1024 * 1024;
 const ROUND: u8 = 1;
 const SEAL: u8 = 2;
 const CLOSE: u8 = 3;
+
+/// Bytes of a round's payload before its changes.
+const ROUND_HEADER: usize = 17;
 
 const SET: u8 = 0;
 const CLEAR: u8 = 1;
@@ -187,10 +191,38 @@ fn decode(payload: &[u8]) -> Option<Entry> {
     reader.0.is_empty().then_some(entry)
 }
 
-/// Whether any whole frame begins behind `offset`: then what stands there is not a torn end but a damaged middle.
-pub(super) fn any_behind(segment: u64, bytes: &[u8], offset: usize) -> bool {
+/// Whether any whole frame begins behind `offset`, where `last` was the round before it: then what stands there is not a torn
+/// end but a damaged middle.
+pub(super) fn any_behind(segment: u64, bytes: &[u8], offset: usize, last: Progress) -> bool {
+    candidates(bytes, offset, last).any(|start| matches!(read(segment, bytes, start), Found::Entry(..)))
+}
+
+/// Where a frame may begin behind `offset`. Each is read as far as its length says, so places of which the first bytes
+/// show that they are none are left out: a torn frame may hold data full of what looks like frames, such as a copy of the log.
+fn candidates(bytes: &[u8], offset: usize, last: Progress) -> impl Iterator<Item = usize> {
     let starts = bytes.windows(MAGIC.len()).enumerate().skip(offset + 1).filter(|(_, window)| *window == MAGIC);
-    starts.into_iter().any(|(start, _)| matches!(read(segment, bytes, start), Found::Entry(..)))
+    starts.map(|(start, _)| start).filter(move |start| {
+        // As many rounds as could stand between the two.
+        let most = ((start - offset) / (HEADER + ROUND_HEADER)) as u64;
+        bytes.get(*start..).is_some_and(|rest| may_be_frame(rest, last, most).is_some())
+    })
+}
+
+/// Whether `bytes` begin as a frame would that stands behind the round `last` and at most so many others.
+fn may_be_frame(bytes: &[u8], last: Progress, others: u64) -> Option<()> {
+    let mut reader = Reader(bytes);
+    reader.take(MAGIC.len())?;
+    let length = reader.u32()? as usize;
+    reader.u64()?;
+    let mut payload = Reader(reader.take(length)?);
+    let (kind, round) = (payload.byte()?, payload.u64()?);
+    let rounds = last.round..=last.round.saturating_add(others);
+    let fits = match kind {
+        ROUND => rounds.contains(&round.checked_sub(1)?) && Version(payload.u64()?) > last.version,
+        SEAL | CLOSE => rounds.contains(&round) && payload.0.is_empty(),
+        _ => false,
+    };
+    fits.then_some(())
 }
 
 struct Reader<'a>(&'a [u8]);
@@ -294,8 +326,64 @@ mod tests {
         let mut bytes = [first.clone(), second].concat();
         bytes[HEADER + 2] ^= 1;
         assert_eq!(read(1, &bytes, 0), Found::Broken);
-        assert!(any_behind(1, &bytes, 0));
-        assert!(!any_behind(1, &bytes, first.len()));
-        assert!(!any_behind(1, bytes.get(..bytes.len() - 1).unwrap(), 0));
+        assert!(any_behind(1, &bytes, 0, Progress::default()));
+        assert!(!any_behind(1, &bytes, first.len(), Progress::default()));
+        assert!(!any_behind(1, bytes.get(..bytes.len() - 1).unwrap(), 0, Progress::default()));
+    }
+
+    fn progress(round: u64) -> Progress {
+        Progress { round, version: Version(round * 7) }
+    }
+
+    #[test]
+    fn whatever_follows_a_broken_frame_is_found_however_many_stand_between() {
+        for between in [0, 1, 30] {
+            let mut bytes = Vec::new();
+            let mut last = 0;
+            for round in 5..=5 + between {
+                last = bytes.len();
+                bytes.extend(frame(round, &[], 1, last as u64));
+            }
+            for end in
+                [Writer::seal(5 + between), Writer::close(5 + between), Writer::round(6 + between, Version(1_000))]
+            {
+                let at = bytes.len();
+                let whole = [bytes.clone(), end.finish(1, at as u64)].concat();
+                // All in between are as broken as the first.
+                let broken = |byte: usize| if byte < at && (byte % 33 == 20) { 1 } else { 0 };
+                let whole: Vec<u8> = whole.iter().enumerate().map(|(at, byte)| byte ^ broken(at)).collect();
+                assert_eq!(read(1, &whole, last), Found::Broken);
+                assert!(any_behind(1, &whole, 0, progress(4)), "{between}");
+            }
+        }
+    }
+
+    /// Data like that may lie in a frame that a crash tore. Work is counted in bytes that would be hashed.
+    #[test]
+    fn what_only_looks_like_frames_costs_no_hashing() {
+        let log: Vec<u8> = (1..=200).fold(Vec::new(), |mut log, round| {
+            let at = log.len() as u64;
+            log.extend(frame(round, &[Step::Clear(b"key".as_slice().into())], 1, at));
+            log
+        });
+        let magic_and_length = [&MAGIC[..], &1_000_u32.to_be_bytes()].concat();
+        let with =
+            |kind: u8, round: u64| [&magic_and_length[..], &[0; 8], &[kind], &round.to_be_bytes(), &[0xFF; 8]].concat();
+        let patterns = [
+            MAGIC.to_vec(),
+            magic_and_length.clone(),
+            with(4, 201),
+            with(ROUND, 200),
+            with(ROUND, 1 << 40),
+            with(SEAL, 200),
+            log,
+        ];
+        for pattern in patterns {
+            let data = pattern.repeat(100_000 / pattern.len());
+            let torn = frame(201, &[Step::Set(b"key".as_slice().into(), data.into())], 1, 0);
+            let torn = &torn[..torn.len() - 1];
+            assert_eq!(candidates(torn, 0, progress(200)).count(), 0);
+            assert!(!any_behind(1, torn, 0, progress(200)));
+        }
     }
 }

@@ -93,7 +93,8 @@ impl Log {
                 before.refuse_damage()?;
             }
             let end = reading.segment(number, &path, &bytes, &mut replay)?;
-            superseded.extend(current.replace(Segment { number, path, bytes, end }).map(|before| before.path));
+            let last = reading.last.unwrap_or(applied);
+            superseded.extend(current.replace(Segment { number, path, bytes, end, last }).map(|before| before.path));
         }
         let Some(last) = current else {
             return Err(damaged(directory, "the log is missing"));
@@ -200,11 +201,13 @@ struct Segment {
     bytes: Vec<u8>,
     /// Where its whole frames end.
     end: usize,
+    /// The last round in them, or before them.
+    last: Progress,
 }
 
 impl Segment {
     fn refuse_damage(&self) -> Result<()> {
-        if frame::any_behind(self.number, &self.bytes, self.end) {
+        if frame::any_behind(self.number, &self.bytes, self.end, self.last) {
             return Err(damaged(&self.path, &format!("damaged at byte {}, with whole commits behind it", self.end)));
         }
         Ok(())

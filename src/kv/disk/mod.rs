@@ -214,9 +214,8 @@ impl Disk {
         self.0.shared.torn
     }
 
-    #[cfg(test)]
-    pub(super) fn skip_machine_time(&self, millis: u64) {
-        self.0.shared.machine.skip(millis);
+    pub(super) fn machine_time(&self) -> &MachineTime {
+        &self.0.shared.machine
     }
 }
 

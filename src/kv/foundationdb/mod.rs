@@ -25,6 +25,7 @@ use ::foundationdb as client;
 use client::options::{DatabaseOption, TransactionOption};
 
 use super::Result;
+use super::embedded::MachineTime;
 use crate::clock::Clock;
 use answer::Answer;
 pub use error::ClusterError;
@@ -71,6 +72,7 @@ struct Shared {
     file: PathBuf,
     transaction_timeout: Duration,
     clock: Clock,
+    machine: MachineTime,
 }
 
 impl std::fmt::Debug for Cluster {
@@ -92,8 +94,13 @@ impl Cluster {
         network::boot()?;
         let database = client::Database::from_path(&cluster_file::as_text(&file)?)
             .map_err(|error| error::of_opening(error, &file, options.open_timeout))?;
-        let shared =
-            Shared { database: Owned::new(database), file, transaction_timeout: options.transaction_timeout, clock };
+        let shared = Shared {
+            database: Owned::new(database),
+            file,
+            transaction_timeout: options.transaction_timeout,
+            clock,
+            machine: MachineTime::new(),
+        };
         let cluster = Self(Arc::new(shared));
         cluster.reach(options.open_timeout)?;
         Ok(cluster)
@@ -129,6 +136,10 @@ impl Cluster {
 
     pub(super) fn clock(&self) -> &Clock {
         &self.0.clock
+    }
+
+    pub(super) fn machine_time(&self) -> &MachineTime {
+        &self.0.machine
     }
 
     /// Waits as the client would before attempt number `attempt`: at random, and longer from one to the next.
