@@ -61,7 +61,7 @@ impl Store {
             )
             .await?;
         self.note_sample(sampled, stamp);
-        self.follow(&moved);
+        self.adopt(&moved);
         Ok(())
     }
 
@@ -72,7 +72,7 @@ impl Store {
             let stored =
                 self.database().run_read_only(|transaction| async move { look(self, &transaction).await }).await?;
             if let Some(stored) = stored {
-                self.follow(&stored);
+                self.adopt(&stored);
             }
         }
         Ok(())
@@ -90,7 +90,7 @@ impl Store {
         }
         self.note_look();
         let (answer, stored) = join(body, look(self, transaction)).await;
-        if stored?.is_some_and(|stored| self.follow(&stored)) {
+        if stored?.is_some_and(|stored| self.adopt(&stored)) {
             return Err(Error::Storage(kv::Error::Conflict));
         }
         answer
@@ -106,7 +106,7 @@ impl Store {
     }
 
     /// Sets the clock as it is stored, unless something later is known; whether it did.
-    fn follow(&self, stored: &SharedClock) -> bool {
+    fn adopt(&self, stored: &SharedClock) -> bool {
         let mut moves = self.0.shared_clock.moves.lock();
         if stored.moves <= *moves {
             return false;
