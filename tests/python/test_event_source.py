@@ -66,8 +66,9 @@ def orders(db):
 
 
 def put(db, *names, **more):
+    client = db.client()
     for name in names:
-        db.client().put_item(TableName="orders", Item={"pk": S(name), **more})
+        client.put_item(TableName="orders", Item={"pk": S(name), **more})
 
 
 class Kept:
@@ -189,9 +190,10 @@ def test_what_a_handler_does_to_its_event_changes_nothing_for_the_next(orders):
 
 def test_records_come_in_order_in_batches_and_once(orders):
     names = [f"{number:04}" for number in range(1250)]
+    client = orders.client()
     for start in range(0, len(names), 25):
         requests = [{"PutRequest": {"Item": {"pk": S(name)}}} for name in names[start : start + 25]]
-        orders.client().batch_write_item(RequestItems={"orders": requests})
+        client.batch_write_item(RequestItems={"orders": requests})
     seen = Recorder()
     source = orders.event_source("orders", seen, batch_size=300)
     assert source.position is None
@@ -209,8 +211,9 @@ def test_records_come_in_order_in_batches_and_once(orders):
 
 def test_a_batch_takes_no_more_than_six_megabytes(orders):
     # In base64 a blob takes a third more than in the table.
+    client = orders.client()
     for number in range(15):
-        orders.client().put_item(TableName="orders", Item={"pk": S(str(number)), "blob": {"B": bytes(390_000)}})
+        client.put_item(TableName="orders", Item={"pk": S(str(number)), "blob": {"B": bytes(390_000)}})
     sizes = []
     seen = Recorder(lambda event, context: sizes.append(len(json.dumps(event, separators=(",", ":")))))
     orders.event_source("orders", seen).drain()
@@ -232,7 +235,8 @@ def test_step_invokes_once(orders):
 def test_a_handler_that_writes_to_its_own_table_does_not_keep_drain_for_ever(orders):
     names = [f"{number:04}" for number in range(1100)]
     put(orders, *names)
-    seen = Recorder(lambda event, context: put(orders, keys(event)[0] + "'"))
+    client = orders.client()
+    seen = Recorder(lambda event, context: client.put_item(TableName="orders", Item={"pk": S(keys(event)[0] + "'")}))
     source = orders.event_source("orders", seen, batch_size=1)
     assert source.drain().records == 1100
     assert [name for [name] in seen.batches] == names
@@ -900,8 +904,9 @@ def test_batches_of_one_shard_run_at_the_same_time_and_in_order_by_key(orders):
         BillingMode="PAY_PER_REQUEST",
         StreamSpecification=stream("KEYS_ONLY"),
     )
+    client = orders.client()
     for number in range(60):
-        orders.client().put_item(TableName="sorted", Item={"pk": S(f"key {number % 6}"), "sk": {"N": str(number)}})
+        client.put_item(TableName="sorted", Item={"pk": S(f"key {number % 6}"), "sk": {"N": str(number)}})
     together = threading.Barrier(2)
     running, seen = defaultdict(int), defaultdict(list)
 
@@ -945,8 +950,9 @@ def test_a_stuck_batch_keeps_the_position_and_only_its_own_lane(orders):
 
 
 def test_lanes_fill_up_though_one_key_has_nearly_everything(orders):
+    client = orders.client()
     for number in range(200):
-        put(orders, "hot", n={"N": str(number)})
+        client.put_item(TableName="orders", Item={"pk": S("hot"), "n": {"N": str(number)}})
     put(orders, *(f"cold {number}" for number in range(20)))
     seen = Recorder()
     source = orders.event_source("orders", seen, batch_size=10, parallelization=10)
