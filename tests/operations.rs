@@ -600,7 +600,8 @@ fn an_absent_operation_says_so() -> Outcome {
         world.failure("ExecuteStatement", &json!({"Statement": "SELECT * FROM orders"})),
         (
             "UnknownOperationException".to_owned(),
-            "fdyno does not implement ExecuteStatement yet, see docs/compatibility.md".to_owned()
+            "fdyno does not implement ExecuteStatement yet: the command fdyno compatibility lists what it does"
+                .to_owned()
         )
     );
     Ok(())

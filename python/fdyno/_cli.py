@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from fdyno_command import INTERRUPTED
 
-from . import DatabaseError, __version__, copy
+from . import DatabaseError, __version__, _fdyno, copy
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -26,8 +27,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     copying.add_argument("source", metavar="SOURCE", help="file:./data or fdb:CLUSTER_FILE?prefix=NAME")
     copying.add_argument("destination", metavar="DESTINATION", help="the same")
     copying.add_argument("-q", "--quiet", action="store_true", help="no progress bar")
+    commands.add_parser(
+        "compatibility",
+        help="list what becomes of each operation and parameter of DynamoDB",
+        description="Prints, in Markdown, which operations and parameters of DynamoDB fdyno does, and how it differs.",
+    )
     given = parser.parse_args(arguments)
     try:
+        if given.command == "compatibility":
+            return _compatibility()
         return _copy(given.source, given.destination, given.quiet)
     except KeyboardInterrupt:
         print(
@@ -50,6 +58,16 @@ def _copy(source: str, destination: str, quiet: bool) -> int:
         if bar is not None:
             bar.close()
     print(f"{result.tables} tables, {result.pairs} pairs, {result.bytes} bytes, checksum {result.checksum}")
+    return 0
+
+
+def _compatibility() -> int:
+    try:
+        sys.stdout.write(_fdyno.compatibility())
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever reads has seen enough, as in `fdyno compatibility | head`. Nor is there a flush at exit to fail.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0
 
 

@@ -266,7 +266,7 @@ pub fn refuse_absent(operation: &str, given: &[(&str, bool)]) -> Result<(), Erro
     match given.iter().find(|(_, given)| *given) {
         None => Ok(()),
         Some((name, _)) => Err(Error::Validation(format!(
-            "fdyno does not implement the parameter {name} of {operation} yet, see docs/compatibility.md"
+            "fdyno does not implement the parameter {name} of {operation} yet: the command fdyno compatibility lists what it does"
         ))),
     }
 }
@@ -369,7 +369,9 @@ mod tests {
         let error = refuse_absent("PutItem", &[("A", false), ("Expected", true)]).err().map(|error| error.to_string());
         assert_eq!(
             error.as_deref(),
-            Some("fdyno does not implement the parameter Expected of PutItem yet, see docs/compatibility.md")
+            Some(
+                "fdyno does not implement the parameter Expected of PutItem yet: the command fdyno compatibility lists what it does"
+            )
         );
     }
 }

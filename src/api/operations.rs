@@ -214,5 +214,8 @@ impl Operation {
 }
 
 fn not_implemented(operation: Operation) -> Error {
-    Error::UnknownOperation(format!("fdyno does not implement {} yet, see docs/compatibility.md", operation.name()))
+    Error::UnknownOperation(format!(
+        "fdyno does not implement {} yet: the command fdyno compatibility lists what it does",
+        operation.name()
+    ))
 }

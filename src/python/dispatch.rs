@@ -29,6 +29,11 @@ pub fn operation_names(service: &str) -> Vec<&'static str> {
     of_service.map(|operation| operation.name()).collect()
 }
 
+/// The page that says what becomes of each operation and parameter.
+pub fn compatibility() -> String {
+    api::compatibility::markdown()
+}
+
 /// A request from Python objects.
 pub fn from_python(operation: Operation, parameters: &Bound<'_, PyAny>) -> Result<Request, Rejected> {
     operation.parse(Value::new(parameters))
@@ -250,9 +255,11 @@ fn refuse_overlap(source: &Source, destination: &Whereabouts) -> Result<(), Fail
 /// A path by which a directory can be told from others, also one that is still to be made.
 fn resolved(path: &Path) -> PathBuf {
     let path = std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
-    let there = path.ancestors().find_map(|ancestor| Some((ancestor, ancestor.canonicalize().ok()?)));
-    let rest = there.and_then(|(ancestor, real)| Some(real.join(path.strip_prefix(ancestor).ok()?)));
-    rest.unwrap_or(path)
+    let there =
+        path.ancestors().find_map(|ancestor| Some((ancestor.components().count(), ancestor.canonicalize().ok()?)));
+    let Some((known, real)) = there else { return path };
+    // Piece by piece: to join nothing would leave a slash at the end.
+    real.components().chain(path.components().skip(known)).collect()
 }
 
 /// Whether two places on clusters are one, as far as their cluster files tell.

@@ -45,7 +45,7 @@ mod _fdyno {
     #[pymodule_export]
     use super::fork::{_after_fork_in_child, _after_fork_in_parent, _before_fork, _shut_down};
     #[pymodule_export]
-    use super::operation::{Operation, Request, operations};
+    use super::operation::{Operation, Request, compatibility, operations};
     #[cfg(feature = "test-hooks")]
     #[pymodule_export]
     use super::testing::testing;

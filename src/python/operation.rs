@@ -15,6 +15,12 @@ pub fn operations(service: &str) -> Vec<&'static str> {
     dispatch::operation_names(service)
 }
 
+/// The compatibility page, in Markdown.
+#[pyfunction]
+pub fn compatibility() -> String {
+    dispatch::compatibility()
+}
+
 /// One operation of one service, with botocore's shape of its input if there is one.
 #[pyclass(frozen, module = "fdyno._fdyno")]
 pub struct Operation {

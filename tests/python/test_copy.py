@@ -8,13 +8,11 @@ import signal
 import subprocess
 import sys
 import uuid
-from importlib.metadata import entry_points
 
 import pytest
 from conftest import create_table
 
 import fdyno
-import fdyno_command
 from fdyno import _cli
 
 STREAM = {"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"}
@@ -345,40 +343,6 @@ def test_the_command_fails_with_one_line(arguments, message, tmp_path, monkeypat
     run = command("copy", "--quiet", *arguments)
     assert run.returncode == 1 and run.stdout == ""
     assert run.stderr.count("\n") == 1 and run.stderr.startswith("fdyno: ") and message in run.stderr
-
-
-def test_the_command_is_installed_with_the_package():
-    (entry,) = entry_points(group="console_scripts", name="fdyno")
-    assert entry.load() is fdyno_command.main
-
-
-INTERRUPTED_EARLY = """
-import signal, sys
-
-class Impatient:
-    "Ctrl-C at the moment at which a module is looked for."
-    def find_spec(self, name, *_):
-        if name == {module!r}:
-            signal.raise_signal(signal.SIGINT)
-
-sys.meta_path.insert(0, Impatient())
-sys.argv = ["fdyno", "copy", "file:absent", "file:copy"]
-from fdyno_command import main
-sys.exit(main())
-"""
-
-
-@pytest.mark.parametrize("module", ["fdyno", "botocore.client", "fdyno._fdyno", "fdyno._cli"])
-def test_ctrl_c_while_the_command_is_imported_ends_it_quietly(module):
-    code = INTERRUPTED_EARLY.format(module=module)
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
-    assert (run.returncode, run.stdout, run.stderr) == (130, "", "")
-
-
-def test_the_command_without_arguments_says_how_to_use_it():
-    run = command()
-    assert run.returncode == 2 and run.stderr.startswith("usage: fdyno")
-    assert command("--version").stdout == f"fdyno {fdyno.__version__}\n"
 
 
 class Bar:

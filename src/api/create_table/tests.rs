@@ -203,7 +203,7 @@ fn every_rule_has_its_message() {
         ),
         (
             json!({"ResourcePolicy": "{}"}),
-            "fdyno does not implement the parameter ResourcePolicy of CreateTable yet, see docs/compatibility.md".to_owned(),
+            "fdyno does not implement the parameter ResourcePolicy of CreateTable yet: the command fdyno compatibility lists what it does".to_owned(),
         ),
     ];
     for (changes, expected) in table {
