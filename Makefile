@@ -34,8 +34,8 @@ test-hooks: $(VENV)/.built ## what only a build with test hooks can show: panics
 test-botocore: $(VENV)/.built ## the core subset on the oldest supported and the newest botocore
 	$(BIN)/python tests/python/run_botocore_versions.py
 
-test-wheel: $(VENV)/.built ## the wheel in an empty environment, with the README's example
-	$(PYTHON) tests/wheel/check.py dist
+test-wheel: $(VENV)/.built ## the wheel in an empty environment, with the README's example, and what it is linked to
+	$(BIN)/python tests/wheel/check.py dist
 
 test-all: $(VENV)/.built ## the whole product of routes and seeds; before an issue is resolved
 	$(MAKE) lint

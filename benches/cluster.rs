@@ -7,6 +7,8 @@
 mod cluster_file;
 #[path = "../src/kv/contract/double.rs"]
 mod double;
+#[path = "../tests/common/items.rs"]
+mod items;
 
 use std::error::Error;
 use std::sync::Arc;
@@ -71,14 +73,7 @@ async fn main() -> Result<(), Failure> {
     let store = Store::open(Database::foundationdb(&options, Clock::system())?, Vec::new()).await?;
     let realm = Realm { account: "000000000000".to_owned(), region: "us-east-1".to_owned() };
     let bench = Arc::new(Bench { store, realm });
-    let table = json!({
-        "TableName": "items",
-        "AttributeDefinitions": [{ "AttributeName": "id", "AttributeType": "S" }],
-        "KeySchema": [{ "AttributeName": "id", "KeyType": "HASH" }],
-        "BillingMode": "PAY_PER_REQUEST",
-        "StreamSpecification": { "StreamEnabled": true, "StreamViewType": "NEW_AND_OLD_IMAGES" },
-    });
-    bench.call(Operation::CreateTable, table).await?;
+    bench.call(Operation::CreateTable, items::table()).await?;
     put(&bench, 64, 10, 0).await?;
     let (mut alone, mut together) = (Vec::new(), Vec::new());
     for round in 1..=ROUNDS {

@@ -9,6 +9,8 @@
 mod cluster_file;
 #[path = "../src/kv/contract/double.rs"]
 mod double;
+#[path = "common/items.rs"]
+mod items;
 
 use std::collections::BTreeSet;
 use std::future::Future;
@@ -68,14 +70,7 @@ impl Client {
 
     /// The ARN of the new table's stream.
     fn create_table(&self) -> String {
-        let request = json!({
-            "TableName": "items",
-            "AttributeDefinitions": [{ "AttributeName": "id", "AttributeType": "S" }],
-            "KeySchema": [{ "AttributeName": "id", "KeyType": "HASH" }],
-            "BillingMode": "PAY_PER_REQUEST",
-            "StreamSpecification": { "StreamEnabled": true, "StreamViewType": "NEW_AND_OLD_IMAGES" },
-        });
-        let answer = self.call(Operation::CreateTable, request).unwrap();
+        let answer = self.call(Operation::CreateTable, items::table()).unwrap();
         answer["TableDescription"]["LatestStreamArn"].as_str().unwrap().to_owned()
     }
 

@@ -17,9 +17,10 @@ use std::task::{Context, Poll, Waker};
 use super::*;
 use crate::clock::Timestamp;
 use crate::item::{AttributeValue, Item};
-use crate::keyspace::TableId;
+use crate::keyspace::{JobId, TableId};
 use crate::kv::RangeRead;
 use crate::kv::faults::Plan;
+use crate::store::fill::{Filling, Pace};
 
 type Outcome = Result<(), Error>;
 
@@ -115,6 +116,26 @@ fn keys_of(store: &Store, table: &Table) -> Result<usize, Error> {
     let range = store.keyspace().table(TableId(table.id)).everything();
     let transaction = store.database().begin();
     Ok(now(transaction.range(&RangeRead::new(range.begin, range.end)))?.pairs.len())
+}
+
+/// One step of filling an index, after which there is more to do.
+fn fill_a_little(store: &Store, job: JobId) -> Outcome {
+    let step = now(store.run(|transaction| {
+        let store = store.clone();
+        async move { store.fill_step(&transaction, job, &Pace::new()).await }
+    }))?;
+    assert!(matches!(step, Filling::More));
+    Ok(())
+}
+
+/// The table, whose one index is finished and has this many items.
+fn filled(store: &Store, items: i64) -> Result<Arc<Table>, Error> {
+    let finished = now(store.current_table(&realm(), "t"))?;
+    assert_eq!(finished.indexes[0].status, IndexStatus::Active);
+    assert_eq!(now(store.statistics(&finished))?.1[0].1.items, items);
+    assert_eq!(jobs(store)?, 0);
+    is_sound(store)?;
+    Ok(finished)
 }
 
 fn jobs(store: &Store) -> Result<usize, Error> {
