@@ -60,6 +60,22 @@ pub enum Mode {
     },
 }
 
+impl Mode {
+    fn now(self) -> Timestamp {
+        match self {
+            Self::Running { offset } => system_now().plus_millis(offset),
+            Self::Frozen { at } => at,
+        }
+    }
+
+    const fn moved(self, millis: i64) -> Self {
+        match self {
+            Self::Running { offset } => Self::Running { offset: offset.saturating_add(millis) },
+            Self::Frozen { at } => Self::Frozen { at: at.plus_millis(millis) },
+        }
+    }
+}
+
 #[derive(Debug)]
 struct State {
     mode: Mode,
@@ -140,10 +156,7 @@ impl Clock {
     }
 
     pub fn now(&self) -> Timestamp {
-        match self.0.lock().mode {
-            Mode::Running { offset } => system_now().plus_millis(offset),
-            Mode::Frozen { at } => at,
-        }
+        self.0.lock().mode.now()
     }
 
     pub fn is_frozen(&self) -> bool {
@@ -153,10 +166,15 @@ impl Clock {
     /// Moves the clock by `millis`, which may be negative; a frozen clock stays frozen.
     pub fn advance(&self, millis: i64) {
         let mut state = self.0.lock();
-        state.mode = match state.mode {
-            Mode::Running { offset } => Mode::Running { offset: offset.saturating_add(millis) },
-            Mode::Frozen { at } => Mode::Frozen { at: at.plus_millis(millis) },
-        };
+        state.mode = state.mode.moved(millis);
+    }
+
+    /// Moves the clock on to `moment`, if that lies ahead, but by `most` milliseconds at most; by how many it was moved.
+    pub fn advance_towards(&self, moment: Timestamp, most: i64) -> i64 {
+        let mut state = self.0.lock();
+        let by = moment.0.saturating_sub(state.mode.now().0).clamp(0, most.max(0));
+        state.mode = state.mode.moved(by);
+        by
     }
 
     /// Stops the clock at the time it shows.
@@ -172,6 +190,11 @@ impl Clock {
             Mode::Running { .. } => Mode::Running { offset: at.0.saturating_sub(system_now().0) },
             Mode::Frozen { .. } => Mode::Frozen { at },
         };
+    }
+
+    /// What the machine's clock shows.
+    pub fn system_now() -> Timestamp {
+        system_now()
     }
 
     /// Runs again as system time, without any offset.
@@ -224,6 +247,16 @@ mod tests {
         assert!(clock.now() >= before.plus_millis(3_600_000));
         clock.resume_system_time();
         assert!(clock.now() < before.plus_millis(3_600_000));
+    }
+
+    #[test]
+    fn a_clock_moves_towards_a_moment_and_never_past_it_nor_back() {
+        let clock = Clock::deterministic(Timestamp(1_000), 7);
+        assert_eq!(clock.advance_towards(Timestamp(1_300), 500), 300);
+        assert_eq!(clock.advance_towards(Timestamp(1_300), 500), 0);
+        assert_eq!(clock.advance_towards(Timestamp(9_000), 500), 500);
+        assert_eq!(clock.advance_towards(Timestamp(0), 500), 0);
+        assert_eq!(clock.now(), Timestamp(1_800));
     }
 
     #[test]

@@ -69,6 +69,13 @@ const DIFFERENCES: &[(&str, &str)] = &[
          hours. Item collection sizes are always given as between 0 and 1 GB, and there is no limit of 10 GB.",
     ),
     (
+        "Time to live",
+        "An item expires when the clock reaches the second that its attribute names (a number; a fraction counts as the next \
+         second), and is deleted about a second later (`ttl_interval`), on AWS within days. Numbers five years (of 365 days) \
+         or longer in the past are no times, as on AWS. `UpdateTimeToLive` is in force when it answers; the next one is \
+         refused for an hour of the database's clock, as AWS documents.",
+    ),
+    (
         "Record times",
         "A change record's time is the time of its transaction's commit on the database's own clock, in whole seconds as \
          on AWS.",

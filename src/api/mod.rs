@@ -14,6 +14,7 @@ mod create_table;
 mod delete_item;
 mod delete_table;
 mod describe_table;
+mod describe_time_to_live;
 mod expressions;
 mod extensions;
 mod get_item;
@@ -37,6 +38,7 @@ mod transact_write_items;
 mod transact_write_plan;
 mod update_item;
 mod update_table;
+mod update_time_to_live;
 mod wire;
 
 pub use extensions::{Asked, Extension, Told, dispatch_extension};

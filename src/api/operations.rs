@@ -141,6 +141,7 @@ operations! {
         DynamoDb DeleteItem => delete_item, Status::Done;
         DynamoDb DeleteTable => delete_table, Status::Different("the table is gone at once");
         DynamoDb DescribeTable => describe_table, Status::Different("ItemCount and TableSizeBytes are exact at every moment");
+        DynamoDb DescribeTimeToLive => describe_time_to_live, Status::Done;
         DynamoDb GetItem => get_item, Status::Done;
         DynamoDb ListTables => list_tables, Status::Done;
         DynamoDb PutItem => put_item, Status::Done;
@@ -150,6 +151,7 @@ operations! {
         DynamoDb TransactWriteItems => transact_write_items, Status::Done;
         DynamoDb UpdateItem => update_item, Status::Done;
         DynamoDb UpdateTable => update_table, Status::Different("changes, an index's backfill included, are complete when it answers");
+        DynamoDb UpdateTimeToLive => update_time_to_live, Status::Different("in force when it answers; the next change of the same table is possible after an hour of the database's clock");
         Streams DescribeStream => streams::describe_stream, Status::Different("a stream has one shard");
         Streams GetRecords => streams::get_records, Status::Done;
         Streams GetShardIterator => streams::get_shard_iterator, Status::Done;
@@ -174,7 +176,6 @@ operations! {
         DynamoDb DescribeKinesisStreamingDestination;
         DynamoDb DescribeLimits;
         DynamoDb DescribeTableReplicaAutoScaling;
-        DynamoDb DescribeTimeToLive;
         DynamoDb DisableKinesisStreamingDestination;
         DynamoDb EnableKinesisStreamingDestination;
         DynamoDb ExecuteStatement;
@@ -202,7 +203,6 @@ operations! {
         DynamoDb UpdateGlobalTableSettings;
         DynamoDb UpdateKinesisStreamingDestination;
         DynamoDb UpdateTableReplicaAutoScaling;
-        DynamoDb UpdateTimeToLive;
     }
 }
 

@@ -100,6 +100,18 @@ impl Number {
         i64::try_from(if self.negative { -magnitude } else { magnitude }).ok()
     }
 
+    /// The least integer that is not below the number, if it is an `i64`.
+    pub fn ceiling(&self) -> Option<i64> {
+        let Ok(places) = u32::try_from(-self.exponent) else { return self.to_i64() };
+        // With more places than a coefficient has digits it is all fraction, and not zero.
+        let (whole, is_exact) = match 10_u128.checked_pow(places) {
+            Some(power) => (self.coefficient / power, self.coefficient.is_multiple_of(power)),
+            None => (0, false),
+        };
+        let whole = i128::try_from(whole).ok()?;
+        i64::try_from(if self.negative { -whole } else { whole + i128::from(!is_exact) }).ok()
+    }
+
     #[must_use]
     pub const fn negated(&self) -> Self {
         Self { negative: !self.negative && self.coefficient != 0, ..*self }

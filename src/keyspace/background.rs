@@ -1,9 +1,11 @@
-//! Keys of what runs beside the requests: samples of the time, jobs that outlive whoever began them, expiry of tokens.
+//! Keys of what runs beside the requests: samples of the time, jobs that outlive whoever began them, expiry of tokens, and
+//! which tables have a time to live.
 //!
 //! ```text
 //! <prefix> 08 <incarnation u16> <versionstamp 10>      →   01  clock i64  moving u8  previous version u64, clock i64, time i64
 //! <prefix> 09 <table id u64> <kind u8> <index id u32>  →   job, JSON
 //! <prefix> 0a <minute u64> <token key behind its family>   →   empty: the minute in which the token may go
+//! <prefix> 0c <table id u64>                               →   the table's name, JSON
 //! ```
 //!
 //! A sample says what a clock showed when a commit got its version. Its value and its key together hold all that its
@@ -162,6 +164,25 @@ impl Keyspace {
         Ok(JobId { table, kind, index })
     }
 
+    /// Where it is noted that a table has a time to live, so that nobody has to look through all definitions.
+    pub fn expiring_table(&self, table: TableId) -> Vec<u8> {
+        let mut key = self.family(Family::Expiring);
+        key.extend_from_slice(&table.0.to_be_bytes());
+        key
+    }
+
+    /// The notes of all tables with a time to live.
+    pub fn expiring_tables(&self) -> KeyRange {
+        KeyRange::prefix(self.family(Family::Expiring))
+    }
+
+    pub fn parse_expiring_table(&self, key: &[u8]) -> kv::Result<TableId> {
+        let mut reader = self.open(Family::Expiring, key)?;
+        let table = TableId(reader.u64()?);
+        reader.finish()?;
+        Ok(table)
+    }
+
     /// Where it is noted that a token may go in this minute.
     pub fn token_expiry(&self, minute: u64, realm: Realm<'_>, token: &str) -> kv::Result<Vec<u8>> {
         let token = self.token(realm, token);
@@ -216,6 +237,9 @@ mod tests {
             let keyspace = Keyspace::new(prefix);
             let job = JobId { table: TableId(table), kind: JobKind::Fill, index };
             prop_assert_eq!(keyspace.parse_job(&keyspace.job(job)), Ok(job));
+            let expiring = keyspace.expiring_table(job.table);
+            prop_assert_eq!(keyspace.parse_expiring_table(&expiring), Ok(job.table));
+            prop_assert!(keyspace.expiring_tables().contains(&expiring) || keyspace.prefix.first() == Some(&0xFF));
             let stamp = Versionstamp::first_of(Version(table));
             prop_assert_eq!(keyspace.parse_sample(&keyspace.sample(7, stamp)), Ok((7, stamp)));
             let realm = Realm { account: "1", region: "r" };

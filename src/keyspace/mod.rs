@@ -18,6 +18,7 @@
 //! <prefix> 09 <table id u64> <kind u8> <index id u32>          jobs
 //! <prefix> 0a <minute u64> <account> <region> <token>          when tokens may go
 //! <prefix> 0b <incarnation u16>                                where earlier incarnations ended    (seam.rs)
+//! <prefix> 0c <table id u64>                                   tables with a time to live          (background.rs)
 //! <prefix> 10 <table id u64> m <which>                         metadata                 (table.rs)
 //!                            n <index id u32> <which>          counters
 //!                            i <hash u64> <partition> [<sort>] items
@@ -146,6 +147,7 @@ enum Family {
     Jobs = 0x09,
     TokenExpiries = 0x0a,
     Seams = 0x0b,
+    Expiring = 0x0c,
     Table = 0x10,
 }
 

@@ -5,7 +5,7 @@
 //! <table> m 01                                               definition, JSON
 //! <table> n <index id u32> 00|01                             items, bytes: i64, little-endian, for atomic addition
 //! <table> i <hash u64> <partition> [<sort>]                  row: see stored.rs
-//! <table> x <index id u32> <hash u64> <partition>{1,4} <sort>{0,4} 30 <base partition> [<base sort>]     empty
+//! <table> x <index id u32> <hash u64> <partition>{0,4} <sort>{0,4} 30 <base partition> [<base sort>]     empty
 //! <table> c <blob id 16> <chunk u16>                         up to 90,000 bytes of an item
 //! <table> v <incarnation u16> <versionstamp 10> <user version u16>       change record: see record.rs
 //!
@@ -15,7 +15,8 @@
 //!
 //! The hash makes a Scan unordered, as on AWS, and its segments equal ranges. Tags tell partition from sort attributes,
 //! so a key decodes without its schema. Raw components are not escaped: the worst entry (2048 + 1024 + 2048 + 1024 zeros)
-//! stays far below FoundationDB's 10,000 bytes. Entries of equal index keys are ordered by the base key's bytes.
+//! stays far below FoundationDB's 10,000 bytes. Entries of equal index keys are ordered by the base key's bytes. The index of
+//! a table's time to live has no partition and one sort key, the number that says when the item expires.
 
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -24,7 +25,7 @@ use super::range::KeyRange;
 use super::sort::SortCondition;
 use super::tuple::{self, KeyValue, put_ordered, put_raw};
 use super::{BlobId, IndexId, Position};
-use crate::item::AttributeValue;
+use crate::item::{AttributeValue, Number};
 use crate::kv::{self, after_prefix};
 
 const METADATA: u8 = b'm';
@@ -44,7 +45,7 @@ pub struct PrimaryKey<'a> {
 /// An entry of an index: the index's own key, and the item it stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct IndexKey<'a> {
-    /// One to four values.
+    /// One to four values; none in the index of a time to live.
     pub partition: &'a [KeyValue<'a>],
     /// None to four values.
     pub sort: &'a [KeyValue<'a>],
@@ -241,9 +242,6 @@ impl TableSpace {
             sort.push(tuple::read_ordered(&mut reader)?);
         }
         reader.expect(&[tuple::BASE_KEY], "index entry without base key")?;
-        if partition.is_empty() {
-            return Err(corrupt("index entry without partition key"));
-        }
         let base_partition = tuple::read_raw(&mut reader)?;
         let base_sort = if reader.is_empty() { None } else { Some(tuple::read_raw(&mut reader)?) };
         reader.finish()?;
@@ -280,6 +278,18 @@ impl TableSpace {
             put_ordered(&mut stem, *value);
         }
         condition.range_under(&stem)
+    }
+
+    /// The entry of an item that expires at `expires`, in the index of a time to live.
+    pub fn expiry(&self, index: IndexId, expires: Number, base: PrimaryKey<'_>) -> Vec<u8> {
+        self.index_entry(index, IndexKey { partition: &[], sort: &[KeyValue::N(expires)], base })
+    }
+
+    /// The entries of the items that expire after `after` and no later than `until`, in that order.
+    pub fn expiries(&self, index: IndexId, after: Number, until: Number) -> KeyRange {
+        let of = |condition| self.index_entries_of_partition(index, &[], &[], condition);
+        let begin = of(SortCondition::Greater(KeyValue::N(after))).begin;
+        KeyRange::new(begin, of(SortCondition::LessOrEqual(KeyValue::N(until))).end)
     }
 
     // Chunks of large items.

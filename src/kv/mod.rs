@@ -27,6 +27,7 @@ mod retry;
 pub(crate) mod rounds;
 mod transaction;
 mod version;
+mod wait;
 mod work;
 
 #[cfg(test)]
@@ -40,6 +41,7 @@ pub use error::{Error, panic_text};
 pub use retry::RetryDecision;
 pub use transaction::Transaction;
 pub use version::{Version, Versionstamp};
+pub use wait::wait_on_thread_unless;
 pub use work::Work;
 
 /// A result of this room.

@@ -1,4 +1,4 @@
-//! Changing a table: streams on and off, indexes added and removed, settings.
+//! Changing a table: streams and time to live on and off, indexes added and removed, settings.
 //!
 //! A change of the definition is one transaction that conflicts with every writer of the table. A new index is first
 //! written by every mutation while `fill` adds the older rows; then it becomes active. What a removed index held is left
@@ -61,7 +61,8 @@ impl Store {
         name: &str,
         changes: &[TableChange],
     ) -> Result<Begun, Error> {
-        let is_new_index = |change: &&TableChange| matches!(change, TableChange::CreateIndex(_));
+        let is_new_index =
+            |change: &&TableChange| matches!(change, TableChange::CreateIndex(_) | TableChange::EnableTimeToLive(_));
         let (created, others): (Vec<_>, Vec<_>) = changes.iter().partition(is_new_index);
         let later: Vec<TableChange> = others.iter().map(|change| (*change).clone()).collect();
         let at_once = if created.is_empty() { others } else { created };
@@ -84,6 +85,7 @@ impl Store {
             })
             .await?;
         self.0.schemas.forget(realm, name);
+        self.note_expiring(&begun.table);
         Ok(begun)
     }
 
@@ -158,6 +160,12 @@ impl Store {
                 table.throughput = *throughput;
             }
             TableChange::DeletionProtection(on) => table.deletion_protection = *on,
+            TableChange::EnableTimeToLive(attribute) => {
+                changed.added.push(transaction.enable_time_to_live(table, attribute)?);
+            }
+            TableChange::DisableTimeToLive(attribute) => {
+                changed.removed.push(transaction.disable_time_to_live(table, attribute)?);
+            }
         }
         Ok(())
     }

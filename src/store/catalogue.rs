@@ -84,6 +84,7 @@ impl Store {
                     transaction.release_checkpoints(realm, name, table.id).await?;
                 }
                 transaction.leave_to_sweep(table.id, swept)?;
+                transaction.forget_expiring(&table)?;
                 count_change(keyspace, transaction.kv())?;
                 Ok((description, swept))
             })
@@ -166,5 +167,7 @@ fn new_table(realm: &Realm, definition: &TableDefinition, uuid: &str, id: TableI
         throughput: definition.throughput,
         on_demand_since_millis: (definition.billing_mode == super::BillingMode::PayPerRequest).then_some(now_millis),
         deletion_protection: definition.deletion_protection,
+        time_to_live: None,
+        time_to_live_changed_millis: None,
     }
 }

@@ -55,6 +55,10 @@ impl Store {
             }
             derived.blobs.extend(loaded.blob.map(|blob| blob.0));
             derived.count(IndexId::TABLE.0, loaded.size);
+            if let Some(time_to_live) = table.time_to_live.as_ref().filter(|found| found.status == IndexStatus::Active)
+            {
+                derived.entries.extend(time_to_live.entry(space, &loaded.item, &key)?);
+            }
             for index in table.indexes.iter().filter(|index| index.status == IndexStatus::Active) {
                 if let Some(entry) = super::write::entry_key(space, index, &loaded.item, &key)? {
                     derived.count(index.id, index.projected_size(&table.key, &loaded.item, loaded.size));
@@ -92,6 +96,9 @@ async fn check_indexes(
 ) -> Result<(), Error> {
     let mut unsettled: Vec<u32> =
         table.indexes.iter().filter(|index| index.status == IndexStatus::Creating).map(|index| index.id).collect();
+    unsettled.extend(
+        table.time_to_live.as_ref().filter(|found| found.status == IndexStatus::Creating).map(|found| found.index),
+    );
     let jobs = keyspace.jobs_of_table(TableId(table.id));
     for pair in all(transaction, jobs).await? {
         unsettled.push(keyspace.parse_job(&pair.key)?.index);

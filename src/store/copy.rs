@@ -20,7 +20,7 @@ mod reading;
 use self::marks::{Finished, State};
 pub use self::reading::Reading;
 use self::reading::{Page, Reader, read_step};
-use super::{FORMAT_VERSION, Store, commit_id, corrupt, read_identity, schema, shared_clock, timeline};
+use super::{FORMAT_VERSION, Options, Store, commit_id, corrupt, read_identity, shared_clock, timeline};
 use crate::error::Error;
 use crate::keyspace::Keyspace;
 use crate::kv::{self, Isolation, RetryDecision, Version};
@@ -305,7 +305,7 @@ async fn attach(place: Place) -> Result<Store, CopyError> {
         })
         .await?;
     let clock = shared_clock::Known::default();
-    Ok(Store::assemble(database, keyspace, id, incarnation, timeline, clock, schema::Cache::default()))
+    Ok(Store::assemble(database, keyspace, Options::default(), id, incarnation, timeline, clock))
 }
 
 /// The version of the source's last commit. Where several processes share it, read versions rise by themselves.

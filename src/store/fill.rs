@@ -1,4 +1,5 @@
-//! Filling new indexes with the rows that existed before them, as a job that any process can go on with.
+//! Filling new indexes, that of a time to live among them, with the rows that existed before them, as a job that any process
+//! can go on with.
 //!
 //! The transaction that adds the indexes leaves the job; each step gives some rows their entries and moves the cursor in
 //! one transaction; the last one makes the indexes active, applies the other changes of the request and ends the job. The
@@ -6,15 +7,14 @@
 //! for a while. Two workers are harmless: their steps conflict over the job. If the changes turn out impossible, the
 //! indexes are taken back.
 
-use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Context, Poll};
 
 use super::alter::Changed;
 use super::blob::Loaded;
 use super::schema::{no_such_table, read_table, write_table};
 use super::sweep::Swept;
-use super::{Index, IndexStatus, Key, Realm, Store, Table, TableChange, Transaction};
+use super::turn::give_turn;
+use super::{Index, IndexStatus, Key, Realm, Store, Table, TableChange, TimeToLive, Transaction};
 use crate::error::Error;
 use crate::keyspace::{self, JobId, JobKind, TableId};
 use crate::kv::{self, Isolation, RangeRead};
@@ -49,40 +49,31 @@ struct Job {
 
 /// How many rows an attempt at a step looks at. Where others write much, a large step meets one of their writes every time:
 /// each attempt that does halves the next, until one gets through.
-pub(super) struct Pace(AtomicUsize);
+pub(super) struct Pace {
+    rows: AtomicUsize,
+    most: usize,
+}
 
 impl Pace {
     pub(super) const fn new() -> Self {
-        Self(AtomicUsize::new(ROWS))
+        Self::of(ROWS)
     }
 
-    fn rows_of_attempt(&self) -> usize {
-        let rows = self.0.load(Ordering::Relaxed);
-        self.0.store((rows / 2).max(1), Ordering::Relaxed);
+    /// At most `most` rows.
+    pub(super) const fn of(most: usize) -> Self {
+        Self { rows: AtomicUsize::new(most), most }
+    }
+
+    pub(super) fn rows_of_attempt(&self) -> usize {
+        let rows = self.rows.load(Ordering::Relaxed);
+        self.rows.store((rows / 2).max(1), Ordering::Relaxed);
         rows
     }
 
     /// The last attempt got through: the next step may be twice as large.
-    fn got_through(&self) {
-        let half = self.0.load(Ordering::Relaxed);
-        self.0.store((half * 4).min(ROWS), Ordering::Relaxed);
-    }
-}
-
-/// Ready when polled a second time.
-struct Turn {
-    given: bool,
-}
-
-impl Future for Turn {
-    type Output = ();
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
-        if std::mem::replace(&mut self.given, true) {
-            return Poll::Ready(());
-        }
-        context.waker().wake_by_ref();
-        Poll::Pending
+    pub(super) fn got_through(&self) {
+        let half = self.rows.load(Ordering::Relaxed);
+        self.rows.store((half * 4).min(self.most), Ordering::Relaxed);
     }
 }
 
@@ -91,6 +82,20 @@ pub(super) enum Filling {
     More,
     /// All of it is done, with the definition this made, or as it was found.
     Done(Option<Box<Table>>),
+}
+
+/// What one index is filled with.
+#[derive(Clone, Copy)]
+enum Filled<'a> {
+    Index(&'a Index),
+    TimeToLive(&'a TimeToLive),
+}
+
+impl<'a> Filled<'a> {
+    fn of(table: &'a Table, id: u32) -> Option<Self> {
+        let index = table.indexes.iter().find(|index| index.id == id).map(Self::Index);
+        index.or_else(|| table.time_to_live.as_ref().filter(|found| found.index == id).map(Self::TimeToLive))
+    }
 }
 
 impl Transaction {
@@ -128,7 +133,7 @@ impl Store {
         loop {
             steps += 1;
             if steps.is_multiple_of(STEPS_OF_TURN) {
-                Turn { given: false }.await;
+                give_turn().await;
             }
             let filling = self.run(|transaction| async move { self.fill_step(&transaction, id, pace).await }).await?;
             pace.got_through();
@@ -203,10 +208,10 @@ impl Store {
                 .await
                 .map(|table| Filling::Done(Some(Box::new(table))));
         };
-        let next = match table.indexes.iter().find(|index| index.id == *index_id) {
+        let next = match Filled::of(&table, *index_id) {
             None => None,
-            Some(index) => {
-                self.fill_rows(transaction, &table, index, job.cursor.as_deref(), pace.rows_of_attempt()).await?
+            Some(filled) => {
+                self.fill_rows(transaction, &table, filled, job.cursor.as_deref(), pace.rows_of_attempt()).await?
             }
         };
         if next.is_none() {
@@ -223,7 +228,7 @@ impl Store {
         &self,
         transaction: &Transaction,
         table: &Table,
-        index: &Index,
+        filled: Filled<'_>,
         cursor: Option<&[u8]>,
         rows: usize,
     ) -> Result<Option<Vec<u8>>, Error> {
@@ -239,7 +244,13 @@ impl Store {
                     let stored = Loaded::read(kv, space, pair.value.clone(), Isolation::Serializable).await?;
                     let key =
                         Key::of(&table.key, &stored.item).ok_or_else(|| super::corrupt("a row without its key"))?;
-                    transaction.backfill_entry(table, space, index, &key, &stored).await
+                    match filled {
+                        Filled::Index(index) => transaction.backfill_entry(table, space, index, &key, &stored).await,
+                        // It is counted nowhere, so that writing it twice does no harm.
+                        Filled::TimeToLive(time_to_live) => {
+                            transaction.write_expiry(space, time_to_live, &key, None, Some(&stored.item))
+                        }
+                    }
                 }
             });
             futures_util::future::try_join_all(rows).await?;
@@ -262,6 +273,9 @@ impl Store {
         self.apply(transaction, &mut table, &changed, &mut filled).await?;
         for index in table.indexes.iter_mut().filter(|index| job.indexes.contains(&index.id)) {
             index.status = IndexStatus::Active;
+        }
+        if let Some(time_to_live) = table.time_to_live.as_mut().filter(|found| job.indexes.contains(&found.index)) {
+            time_to_live.status = IndexStatus::Active;
         }
         table.version += 1;
         write_table(self.keyspace(), transaction.kv(), &table)?;
@@ -304,8 +318,13 @@ impl Store {
         let current = read_table(self.keyspace(), transaction.kv(), realm, name, Isolation::Serializable).await?;
         let Some(mut current) = current.filter(|current| current.id == id.table.0) else { return Ok(Vec::new()) };
         let is_unfilled = |index: &Index| job.indexes.contains(&index.id) && index.status == IndexStatus::Creating;
-        let unfilled: Vec<u32> =
+        let mut unfilled: Vec<u32> =
             current.indexes.iter().filter(|index| is_unfilled(index)).map(|index| index.id).collect();
+        let is_unfilled_too =
+            |found: &TimeToLive| job.indexes.contains(&found.index) && found.status == IndexStatus::Creating;
+        if current.time_to_live.as_ref().is_some_and(is_unfilled_too) {
+            unfilled.extend(transaction.take_back_time_to_live(&mut current)?);
+        }
         for index in &unfilled {
             transaction.leave_to_sweep(current.id, Swept::Index(*index))?;
         }

@@ -243,9 +243,8 @@ impl Store {
         self.0.followers.woken.load(Ordering::Relaxed)
     }
 
-    /// Ends the use of what lies outside the process, and the waiting of all who follow a table, of any database.
-    pub fn close(&self) {
-        self.database().close();
+    /// Ends the waiting of all who follow a table.
+    pub(super) fn end_following(&self) {
         self.0.followers.close();
     }
 }

@@ -11,10 +11,33 @@ use crate::error::Error;
 use crate::keyspace;
 use crate::kv::Isolation;
 
-const MAINTENANCE: &str = "maintenance";
 const FORMAT: u8 = 1;
-/// How long a holder that does nothing keeps others waiting.
-const LEASE_MILLIS: i64 = 120_000;
+
+/// Work of which one process at a time is in charge.
+#[derive(Clone, Copy)]
+pub(super) enum Duty {
+    Maintenance,
+    /// Deleting items whose time to live is over.
+    Expiry,
+}
+
+impl Duty {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Maintenance => "maintenance",
+            Self::Expiry => "expiry",
+        }
+    }
+
+    /// How long a holder that does nothing keeps others waiting.
+    const fn millis(self) -> i64 {
+        match self {
+            Self::Maintenance => 120_000,
+            // Whoever has it may have died, and items are to go within seconds.
+            Self::Expiry => 5_000,
+        }
+    }
+}
 
 #[derive(serde::Serialize, serde::Deserialize)]
 struct Lease {
@@ -23,8 +46,18 @@ struct Lease {
 }
 
 impl Store {
-    /// One transaction of background work; `None`, and nothing done, if another process has the lease.
+    /// One transaction of maintenance; `None`, and nothing done, if another process has the lease.
     pub(super) async fn step<T, F, Fut>(&self, body: F) -> Result<Option<T>, Error>
+    where
+        F: Fn(Transaction) -> Fut + Sync,
+        Fut: Future<Output = Result<T, Error>> + Send,
+        T: Send,
+    {
+        self.step_of(Duty::Maintenance, body).await
+    }
+
+    /// One transaction of a duty; `None`, and nothing done, if another process has the lease.
+    pub(super) async fn step_of<T, F, Fut>(&self, duty: Duty, body: F) -> Result<Option<T>, Error>
     where
         F: Fn(Transaction) -> Fut + Sync,
         Fut: Future<Output = Result<T, Error>> + Send,
@@ -32,7 +65,7 @@ impl Store {
     {
         let body = &body;
         self.run(|transaction| async move {
-            if !self.hold_lease(&transaction).await? {
+            if !self.hold_lease(&transaction, duty).await? {
                 return Ok(None);
             }
             body(transaction).await.map(Some)
@@ -40,20 +73,20 @@ impl Store {
         .await
     }
 
-    async fn hold_lease(&self, transaction: &Transaction) -> Result<bool, Error> {
+    async fn hold_lease(&self, transaction: &Transaction, duty: Duty) -> Result<bool, Error> {
         if !self.database().is_shared() {
             return Ok(true);
         }
-        let (key, now) = (self.keyspace().lease(MAINTENANCE), self.clock().now().millis());
+        let (key, now) = (self.keyspace().lease(duty.name()), self.clock().now().millis());
         if let Some(value) = transaction.kv().get(&key, Isolation::Serializable).await? {
             let lease: Lease = keyspace::decode_versioned_json(FORMAT, &value)?;
             // One that ends too late was given before the clock was set back.
-            let holds = now < lease.until_millis && lease.until_millis <= now.saturating_add(LEASE_MILLIS);
+            let holds = now < lease.until_millis && lease.until_millis <= now.saturating_add(duty.millis());
             if holds && lease.holder != self.0.worker {
                 return Ok(false);
             }
         }
-        let lease = Lease { holder: self.0.worker, until_millis: now.saturating_add(LEASE_MILLIS) };
+        let lease = Lease { holder: self.0.worker, until_millis: now.saturating_add(duty.millis()) };
         transaction.kv().set(&key, keyspace::encode_versioned_json(FORMAT, &lease)?)?;
         Ok(true)
     }

@@ -12,7 +12,7 @@ use futures_util::future::try_join_all;
 use super::blob::free;
 use super::sweep::Swept;
 use super::token::{self, ClientToken};
-use super::{RECORD_RETENTION_MILLIS, Realm, Store, Stream, Transaction};
+use super::{Realm, Store, Stream, Transaction};
 use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::keyspace::{self, ChangeKind, JobId, JobKind, Position, Record, TableId};
@@ -28,15 +28,16 @@ const STEP_BYTES: usize = 2_000_000;
 const TOKENS_OF_STEP: usize = 200;
 /// Steps of one job that one caller does.
 const STEPS_OF_JOB: usize = 32;
-/// How long samples of the time are kept: longer than anything that asks for them.
-const SAMPLE_RETENTION_MILLIS: i64 = RECORD_RETENTION_MILLIS + 60 * 60 * 1000;
+/// How much longer samples of the time are kept than the records that ask for them.
+const SAMPLES_LONGER_MILLIS: i64 = 60 * 60 * 1000;
 /// How long the ids of commits with an unknown outcome are kept.
 const COMMIT_ID_RETENTION_MILLIS: i64 = 60 * 60 * 1000;
 
 impl Store {
-    /// Does what has fallen due, if a minute of database time has passed since the last time. One caller does the
-    /// work; others go on.
+    /// Does what has fallen due: items expire once the interval has passed since the last time, everything else once a
+    /// minute of database time has. One caller does the work; others go on.
     pub async fn maintain(&self) -> Result<(), Error> {
+        self.expire_if_due().await?;
         let now = self.clock().now().millis();
         let last = self.0.maintained_millis.load(Ordering::Relaxed);
         // A clock that was moved back makes maintenance due as well: its next minute counts from there.
@@ -56,7 +57,7 @@ impl Store {
     }
 
     /// Whether all that was due is done.
-    async fn maintain_now(&self) -> Result<bool, Error> {
+    pub(super) async fn maintain_now(&self) -> Result<bool, Error> {
         // Another process's business.
         if self.database().is_shared() && self.step(|_| async { Ok(()) }).await?.is_none() {
             return Ok(true);
@@ -64,7 +65,8 @@ impl Store {
         self.trim_streams().await?;
         self.drop_expired_tokens().await?;
         self.drop_commit_ids().await?;
-        self.drop_samples(self.clock().now().plus_millis(-SAMPLE_RETENTION_MILLIS)).await?;
+        let kept = self.0.options.record_retention_millis.saturating_add(SAMPLES_LONGER_MILLIS);
+        self.drop_samples(self.clock().now().plus_millis(-kept)).await?;
         self.go_on_with_jobs().await
     }
 

@@ -4,15 +4,18 @@
 //! writes row, index entries, counters and change record in the same transaction. This room knows nothing of
 //! request JSON, expressions or Python: callers pass closures that decide on the item that was read.
 
+mod advance;
 mod alter;
 mod blob;
 mod catalogue;
 mod check;
 mod checkpoint;
 mod copy;
+mod expire;
 mod fill;
 mod follow;
 mod index;
+mod keeper;
 mod lease;
 mod maintenance;
 pub mod read;
@@ -21,8 +24,10 @@ mod shared_clock;
 pub mod stream;
 mod sweep;
 pub mod table;
+mod time_to_live;
 mod timeline;
 mod token;
+mod turn;
 pub mod write;
 
 use std::future::Future;
@@ -36,7 +41,7 @@ pub use read::{Fetch, Page, Query, Scan, SortBound, Start};
 pub use stream::{Cursor, Record, RecordKind, RecordPage, Stream, StreamStart};
 pub use table::{
     BillingMode, Index, IndexDefinition, IndexKind, IndexStatus, Key, KeyAttribute, KeyKind, KeySchema, Projection,
-    Realm, Statistics, StreamViewType, Table, TableChange, TableDefinition, TableStream, Throughput,
+    Realm, Statistics, StreamViewType, Table, TableChange, TableDefinition, TableStream, Throughput, TimeToLive,
 };
 pub use token::ClientToken;
 pub use write::{Actor, Change, Row, Transaction, Written};
@@ -47,9 +52,6 @@ use crate::fork::{self, Lock};
 use crate::keyspace::{CommitId, Keyspace};
 use crate::kv::{self, Isolation};
 
-/// How long change records, and streams after their closing, can be read: 24 hours.
-pub const RECORD_RETENTION_MILLIS: i64 = 24 * 60 * 60 * 1000;
-
 /// How long an idempotency token holds: 10 minutes.
 pub const TOKEN_WINDOW_MILLIS: i64 = 10 * 60 * 1000;
 
@@ -59,13 +61,32 @@ const READS_AT_ONCE: usize = 30;
 /// The format of keys and values this version writes; an unknown one is refused when a database is opened.
 const FORMAT_VERSION: u32 = 1;
 
-/// An open database. Clones are handles to the same one.
+/// How a database behaves while it is open: nothing of it is stored, so processes that share one should agree.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// How often expired items are looked for, in database time. If this is `None`, nothing is deleted because of its time
+    /// to live, as if this process did not know of it.
+    pub ttl_interval_millis: Option<i64>,
+    /// How long change records, and streams after their closing, can be read.
+    pub record_retention_millis: i64,
+}
+
+impl Default for Options {
+    /// A second; 24 hours.
+    fn default() -> Self {
+        Self { ttl_interval_millis: Some(1_000), record_retention_millis: 24 * 60 * 60 * 1000 }
+    }
+}
+
+/// An open database. Clones are handles to the same one; the thread that lets items expire has handles without the second
+/// part.
 #[derive(Clone)]
-pub struct Store(Arc<Inner>);
+pub struct Store(Arc<Inner>, Option<Arc<keeper::Open>>);
 
 struct Inner {
     database: kv::Database,
     keyspace: Keyspace,
+    options: Options,
     /// Random, new for each fork: keys iterator tokens.
     id: [u8; 16],
     /// What makes event ids unique, and the process it was drawn for: the database's id, and in a forked process
@@ -83,11 +104,17 @@ struct Inner {
     maintained_millis: AtomicI64,
     /// Who waits for change records.
     followers: Arc<follow::Followers>,
+    expiry: expire::Expiry,
 }
 
 impl Store {
     /// Opens the database under `prefix`; an empty one gets its format version and a random id.
     pub async fn open(database: kv::Database, prefix: Vec<u8>) -> Result<Self, Error> {
+        Self::open_with(database, prefix, Options::default()).await
+    }
+
+    /// As [`Store::open`], with other options than the default ones.
+    pub async fn open_with(database: kv::Database, prefix: Vec<u8>, options: Options) -> Result<Self, Error> {
         let keyspace = Keyspace::new(prefix);
         let fresh_id = database.clock().random_u128().to_be_bytes();
         let (id, incarnation, timeline) = database
@@ -97,37 +124,41 @@ impl Store {
             )
             .await?;
         let known = shared_clock::Known::default();
-        let store = Self::assemble(database, keyspace, id, incarnation, timeline, known, schema::Cache::default());
+        let store = Self::assemble(database, keyspace, options, id, incarnation, timeline, known);
         store.look_at_clock().await?;
         store.keep_time().await?;
+        store.find_expiring_tables().await?;
         Ok(store)
     }
 
     fn assemble(
         database: kv::Database,
         keyspace: Keyspace,
+        options: Options,
         id: [u8; 16],
         incarnation: u16,
         timeline: timeline::Timeline,
         shared_clock: shared_clock::Known,
-        schemas: schema::Cache,
     ) -> Self {
-        let maintained_millis = AtomicI64::new(database.clock().now().millis());
+        let now = database.clock().now();
         let event_salt = Lock::new((fork::generation(), id));
         let worker = database.clock().random_u128().to_be_bytes();
-        Self(Arc::new(Inner {
+        let inner = Inner {
             database,
             keyspace,
+            options,
             id,
             event_salt,
             incarnation,
-            schemas,
+            schemas: schema::Cache::default(),
             timeline,
             shared_clock,
             worker,
-            maintained_millis,
+            maintained_millis: AtomicI64::new(now.millis()),
             followers: Arc::default(),
-        }))
+            expiry: expire::Expiry::new(now),
+        };
+        Self(Arc::new(inner), Some(Arc::default()))
     }
 
     /// A copy-on-write twin with a clock and a database id of its own, in constant time (embedded engines only).
@@ -146,8 +177,21 @@ impl Store {
                 },
             )
             .await?;
-        let (timeline, clock) = (self.0.timeline.copy(), self.0.shared_clock.copy());
-        Ok(Self::assemble(database, keyspace, id, self.0.incarnation, timeline, clock, schemas))
+        let (options, timeline, clock) = (self.0.options, self.0.timeline.copy(), self.0.shared_clock.copy());
+        let twin = Self::assemble(database, keyspace, options, id, self.0.incarnation, timeline, clock);
+        twin.0.schemas.take_over(schemas);
+        twin.find_expiring_tables().await?;
+        Ok(twin)
+    }
+
+    /// Ends the use of what lies outside of the process, and the waiting of all who follow a table; a database in memory goes
+    /// on.
+    pub fn close(&self) {
+        if let (Some(_), Some(open)) = (self.database().path(), &self.1) {
+            open.close();
+        }
+        self.database().close();
+        self.end_following();
     }
 
     pub fn clock(&self) -> &Clock {

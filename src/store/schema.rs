@@ -60,6 +60,12 @@ impl Cache {
     pub(super) fn copy(&self) -> Self {
         Self(Lock::new(self.0.lock().clone()))
     }
+
+    /// Knows what `other` knew, and nothing else.
+    pub(super) fn take_over(&self, other: Self) {
+        let known = std::mem::take(&mut *other.0.lock());
+        *self.0.lock() = known;
+    }
 }
 
 /// AWS's error for a table that is not there.

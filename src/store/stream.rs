@@ -9,10 +9,7 @@ use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
 
 use super::blob::read_item;
 use super::timeline::Times;
-use super::{
-    KeySchema, READS_AT_ONCE, RECORD_RETENTION_MILLIS, Realm, Store, StreamViewType, Table, TableStream, Transaction,
-    corrupt,
-};
+use super::{KeySchema, READS_AT_ONCE, Realm, Store, StreamViewType, Table, TableStream, Transaction, corrupt};
 use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::item::Item;
@@ -190,7 +187,7 @@ impl Store {
 
     /// Records before this position are past their 24 hours.
     pub(super) fn horizon(&self, times: &Times) -> Position {
-        times.position_at(self.clock().now().plus_millis(-RECORD_RETENTION_MILLIS))
+        times.position_at(self.clock().now().plus_millis(-self.0.options.record_retention_millis))
     }
 
     pub(super) fn decode_stream(

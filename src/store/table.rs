@@ -217,6 +217,17 @@ pub struct TableStream {
     pub label: String,
 }
 
+/// The time to live of a table's items.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TimeToLive {
+    /// The attribute that says when an item expires, in seconds since the epoch.
+    pub attribute: String,
+    /// The index, shown to nobody, in which items lie in the order of their expiry.
+    pub index: u32,
+    /// `Creating` as long as older items are being added to it.
+    pub status: IndexStatus,
+}
+
 /// One version of a table's definition.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Table {
@@ -243,6 +254,11 @@ pub struct Table {
     /// When the billing mode last became on-demand.
     pub on_demand_since_millis: Option<i64>,
     pub deletion_protection: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time_to_live: Option<TimeToLive>,
+    /// When time to live was last switched on or off.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time_to_live_changed_millis: Option<i64>,
 }
 
 impl Table {
@@ -301,6 +317,9 @@ pub enum TableChange {
     AttributeDefinitions(Vec<KeyAttribute>),
     Billing(BillingMode, Option<Throughput>),
     DeletionProtection(bool),
+    /// By the attribute that says, or said, when items expire.
+    EnableTimeToLive(String),
+    DisableTimeToLive(String),
 }
 
 /// Item counts and sizes, exact, of a table or an index.

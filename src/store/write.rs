@@ -182,6 +182,10 @@ impl Transaction {
                 new.as_ref(),
             )?);
         }
+        if let Some(time_to_live) = &table.time_to_live {
+            let (old, new) = (old.as_ref().map(|old| &old.item), new.as_ref().map(|new| &new.item));
+            self.write_expiry(&space, time_to_live, &key, old, new)?;
+        }
         self.tell(table, &space, &key, old.as_ref(), new.as_ref(), actor)?;
         Ok(Written {
             old: old.map(|loaded| loaded.item),

@@ -22,6 +22,7 @@ const REQUESTS: &[(&str, &str, &str)] = &[
     ("dynamodb", "DeleteItem", r#"{"TableName":"t","Key":{"a":{"S":"x"}},"Expected":{"b":{"Exists":false}}}"#),
     ("dynamodb", "DeleteTable", r#"{"TableName":"t"}"#),
     ("dynamodb", "DescribeTable", r#"{"TableName":"t"}"#),
+    ("dynamodb", "DescribeTimeToLive", r#"{"TableName":"t"}"#),
     (
         "dynamodb",
         "GetItem",
@@ -50,6 +51,11 @@ const REQUESTS: &[(&str, &str, &str)] = &[
         "dynamodb",
         "UpdateTable",
         r#"{"TableName":"t","GlobalSecondaryIndexUpdates":[{"Delete":{"IndexName":"idx"}}],"StreamSpecification":{"StreamEnabled":false}}"#,
+    ),
+    (
+        "dynamodb",
+        "UpdateTimeToLive",
+        r#"{"TableName":"t","TimeToLiveSpecification":{"Enabled":true,"AttributeName":"a"}}"#,
     ),
     ("dynamodbstreams", "DescribeStream", r#"{"StreamArn":"a","ShardFilter":{"Type":"CHILD_SHARDS","ShardId":"s"}}"#),
     ("dynamodbstreams", "GetRecords", r#"{"ShardIterator":"x","Limit":10}"#),

@@ -37,6 +37,8 @@ pub fn table() -> Table {
         throughput: None,
         on_demand_since_millis: None,
         deletion_protection: false,
+        time_to_live: None,
+        time_to_live_changed_millis: None,
     }
 }
 

@@ -52,6 +52,28 @@ fn texts_that_are_no_numbers_are_refused_in_words_of_aws() {
 }
 
 #[test]
+fn the_ceiling_is_the_least_integer_not_below() {
+    for (text, expected) in [
+        ("0", 0),
+        ("1E-130", 1),
+        ("-1E-130", 0),
+        ("99999999999999999999999999999999999999E-38", 1),
+        ("1.5", 2),
+        ("-1.5", -1),
+        ("1700000000", 1_700_000_000),
+        ("1700000000.0001", 1_700_000_001),
+        ("9223372036854775807", i64::MAX),
+        ("9223372036854775806.5", i64::MAX),
+        ("-9223372036854775808.5", i64::MIN),
+    ] {
+        assert_eq!(number(text).ceiling(), Some(expected), "{text}");
+    }
+    for text in ["9223372036854775807.5", "9223372036854775808", "1E125", "-1E125", "-9223372036854775809"] {
+        assert_eq!(number(text).ceiling(), None, "{text}");
+    }
+}
+
+#[test]
 fn limits_are_exact() {
     let largest = format!("{}e88", "9".repeat(38));
     assert_eq!(number(&largest).magnitude(), 125);

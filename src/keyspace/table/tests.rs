@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::item::Number;
-use crate::keyspace::arbitrary::{any_bytes, any_key, any_text};
+use crate::keyspace::arbitrary::{any_bytes, any_key, any_number, any_text};
 use crate::keyspace::{Keyspace, TableId};
 
 fn space() -> TableSpace {
@@ -139,6 +139,23 @@ proptest! {
         );
         let expected = compare(&first.0, &first.1).is_eq() && compare(&second.0, &second.1).is_gt();
         prop_assert_eq!(narrowed.contains(&one), expected);
+    }
+
+    #[test]
+    fn expiries_order_by_their_number_and_are_found_between_two_moments(
+        one in any_number(), two in any_number(), after in any_number(), until in any_number(), base in any_key(), index in any::<u32>(),
+    ) {
+        let space = space();
+        let base = PrimaryKey { partition: key_of(&base), sort: None };
+        let entry = |number| space.expiry(IndexId(index), number, base);
+        prop_assert_eq!(entry(one).cmp(&entry(two)), one.cmp(&two));
+        let found = space.expiries(IndexId(index), after, until).contains(&entry(one));
+        prop_assert_eq!(found, after < one && one <= until);
+        prop_assert!(space.index_entries(IndexId(index)).contains(&entry(one)));
+        prop_assert!(!space.index_entries(IndexId(index.wrapping_add(1))).contains(&entry(one)));
+        let (of, parsed) = space.parse_index_entry(&entry(one))?;
+        prop_assert_eq!((of, parsed.partition, parsed.sort), (IndexId(index), vec![], vec![AttributeValue::N(one)]));
+        prop_assert_eq!(parsed.base.as_key()?, base);
     }
 
     #[test]

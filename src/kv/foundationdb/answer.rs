@@ -4,11 +4,11 @@
 
 use std::future::Future;
 use std::pin::{Pin, pin};
-use std::sync::Arc;
-use std::task::{Context, Poll, Wake, Waker};
-use std::thread::{self, Thread};
+use std::task::{Context, Poll};
+use std::thread;
 use std::time::{Duration, Instant};
 
+use super::super::wait::waker_of_this_thread;
 use super::owned::Owned;
 
 /// A future of the client, whose wake-up cannot get lost.
@@ -36,19 +36,11 @@ impl<F: Future + Unpin> Future for Answer<F> {
     }
 }
 
-struct Unpark(Thread);
-
-impl Wake for Unpark {
-    fn wake(self: Arc<Self>) {
-        self.0.unpark();
-    }
-}
-
 /// Waits for a future on this thread; no answer in time is none.
 pub(super) fn wait_on_thread<T>(future: impl Future<Output = T>, patience: Duration) -> Option<T> {
     // A little more, so that the client's own word on the matter comes first.
     let deadline = Instant::now() + patience + Duration::from_secs(1);
-    let waker = Waker::from(Arc::new(Unpark(thread::current())));
+    let waker = waker_of_this_thread();
     let mut future = pin!(future);
     loop {
         if let Poll::Ready(answer) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
@@ -62,6 +54,7 @@ pub(super) fn wait_on_thread<T>(future: impl Future<Output = T>, patience: Durat
 #[cfg(test)]
 mod tests {
     use std::future::poll_fn;
+    use std::task::Waker;
 
     use super::*;
 
