@@ -280,8 +280,8 @@ def test_a_finished_copy_is_answered_again_until_one_of_the_two_is_written_to(cl
         fdyno.copy(source, second)
 
 
-def test_a_copy_to_a_cluster_is_answered_again_until_it_is_written_to(client, source, cluster_file):
-    there = f"fdb:{cluster_file}?prefix={uuid.uuid4()}"
+def test_a_copy_to_a_cluster_is_answered_again_until_it_is_written_to(client, source, cluster_file, double_library):
+    there = f"fdb:{cluster_file}?prefix={uuid.uuid4()}&library={double_library}"
     first = fdyno.copy(source, there)
     fdyno.connect(there).close()
     assert fdyno.copy(source, there) == first
