@@ -8,7 +8,7 @@ SOURCES := $(shell find src foundationdb-sys/src -name '*.rs') foundationdb-sys/
 SEEDS ?= 50
 ITEMS ?= 1000000
 
-.PHONY: no-wheel help demo cross-check compatibility test test-hooks test-botocore test-rust test-python test-wheel test-all bench bench-engines lint build develop clean
+.PHONY: no-wheel help demo cross-check compatibility test test-hooks test-botocore test-rust test-python test-wheel test-all mutations bench bench-engines lint build develop clean
 
 help: ## what there is to run
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -46,6 +46,9 @@ test-all: $(VENV)/.built ## the whole product of routes and seeds; before an iss
 	$(MAKE) test-hooks
 	$(BIN)/python tests/python/run_botocore_versions.py --full
 	$(MAKE) test-wheel
+
+mutations: ## whether the tests can fail: small defects, each of which must turn red what it names; ONLY="name …" for some
+	$(PYTHON) tests/mutations/run.py $(ONLY)
 
 lint: $(VENV)/.built ## format, clippy, stubs
 	$(CARGO) fmt --check

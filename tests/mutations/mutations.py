@@ -1,0 +1,349 @@
+"""The list: small defects, each with the tests that must turn red when it is in the tree.
+
+A mutation names a file, the text it replaces there, which must occur once, and commands of `cargo test`. What a command
+names after its target is a filter; each command must fail by itself, so that a suite is not kept honest by its neighbour.
+`run.py` applies them; `tests/python/test_mutations.py` checks that each still can be applied.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+ANY_ENGINE = "--test model whatever_happens"
+ON_A_CLUSTER = "--test model on_a_cluster"
+RACES = "--test model threads::"
+STORE = "--test store"
+
+
+@dataclass(frozen=True)
+class Mutation:
+    name: str
+    #: What is wrong with the tree then, as a sentence.
+    defect: str
+    file: str
+    before: str
+    after: str
+    #: Arguments of `cargo test`: a target, and a part of the names of the tests to run.
+    tests: tuple[str, ...]
+
+
+MUTATIONS = [
+    # The change stream.
+    Mutation(
+        "skip-a-record",
+        "A page of GetRecords loses what follows its fifth record, and the next one goes on behind it.",
+        "src/store/stream.rs",
+        "                        told.push((position, value));\n",
+        "                        if told.len() < 5 {\n"
+        "                            told.push((position, value));\n"
+        "                        }\n",
+        (ANY_ENGINE, ON_A_CLUSTER),
+    ),
+    Mutation(
+        "remove-without-a-record",
+        "A deletion writes no change record.",
+        "src/store/write.rs",
+        "        self.tell(table, &space, &key, old.as_ref(), new.as_ref(), actor)?;\n",
+        "        if new.is_some() {\n"
+        "            self.tell(table, &space, &key, old.as_ref(), new.as_ref(), actor)?;\n"
+        "        }\n",
+        (f"{STORE} a_change_and_its_record_come_together_and_in_order", ON_A_CLUSTER),
+    ),
+    Mutation(
+        "tell-twice",
+        "Each write leaves two change records.",
+        "src/store/write.rs",
+        "        self.tell(table, &space, &key, old.as_ref(), new.as_ref(), actor)?;\n",
+        "        self.tell(table, &space, &key, old.as_ref(), new.as_ref(), actor)?;\n"
+        "        self.tell(table, &space, &key, old.as_ref(), new.as_ref(), actor)?;\n",
+        (f"{STORE} a_change_and_its_record_come_together_and_in_order", ON_A_CLUSTER),
+    ),
+    Mutation(
+        "tell-of-no-change",
+        "The write of an equal item leaves a change record.",
+        "src/store/write.rs",
+        "            Change::Put(item) if old.as_ref().is_some_and(|old| old.item == item) => return Ok(unchanged(old)),\n",
+        "",
+        (ANY_ENGINE,),
+    ),
+    Mutation(
+        "latest-too-early",
+        "LATEST begins at the last commit instead of behind it.",
+        "src/store/stream.rs",
+        "                StreamStart::Latest => now,\n",
+        "                StreamStart::Latest => self.position_of(transaction.read_version().await?),\n",
+        (f"{STORE} every_kind_of_start_begins_where_it_says",),
+    ),
+    # Stamps.
+    Mutation(
+        "reuse-a-stamp-in-memory",
+        "Two neighbouring commits in memory get one stamp.",
+        "src/kv/memory.rs",
+        "        let stamp = Versionstamp::new(version, 0);\n",
+        "        let stamp = Versionstamp::new(Version(version.0 | 1), 0);\n",
+        ("--lib kv::contract::memory::stamped_keys_rise_from_commit_to_commit",),
+    ),
+    Mutation(
+        "reuse-a-stamp-on-disk",
+        "All commits of a round get one stamp.",
+        "src/kv/disk/committer.rs",
+        "        let batch = u16::try_from(self.admitted.len()).unwrap_or(u16::MAX);\n",
+        "        let batch = 0;\n",
+        ("--test crash nothing_acknowledged_is_lost_when_a_process_that_syncs_is_killed",),
+    ),
+    Mutation(
+        "reuse-a-stamp-on-a-cluster",
+        "The cluster is asked to set the key as it stands, instead of stamping it.",
+        "src/kv/foundationdb/stamped.rs",
+        "                let key = with_offset(stamped.key, stamped.offset);\n"
+        "                transaction.atomic_op(&key, &stamped.value, MutationType::SetVersionstampedKey);\n",
+        "                transaction.set(&stamped.key, &stamped.value);\n",
+        ("--lib kv::contract::foundationdb_double::stamped_keys_rise", ON_A_CLUSTER),
+    ),
+    Mutation(
+        "versions-begin-anew",
+        "A database on disk forgets its last version when it is closed.",
+        "src/kv/disk/mod.rs",
+        "            version: progress.version,\n",
+        "            version: Version::MIN,\n",
+        ("--lib kv::disk::tests::versions_rise_over_restarts",),
+    ),
+    # Conflicts.
+    Mutation(
+        "drop-a-conflict",
+        "A cleared range conflicts with nobody who read in it.",
+        "src/kv/conflicts.rs",
+        "        key_conflicts || written.ranges.iter().any(|(begin, end)| self.reads_in(begin, end))\n",
+        "        key_conflicts\n",
+        ("--lib kv::contract::memory::clearing_conflicts", "--lib kv::contract::disk::clearing_conflicts"),
+    ),
+    Mutation(
+        "drop-a-conflict-within-a-round",
+        "Commits of one round on disk are not checked against each other.",
+        "src/kv/disk/committer.rs",
+        "committed.iter().map(|footprint| &**footprint).chain(self.footprints());\n",
+        "committed.iter().map(|footprint| &**footprint);\n",
+        ("--lib kv::contract::disk_synced::threads_count_without_losing_one",),
+    ),
+    Mutation(
+        "drop-a-conflict-on-a-cluster",
+        "The client is not told what a range read looked at.",
+        "src/kv/foundationdb/transaction.rs",
+        "            Isolation::Serializable => self.add_conflict(&begin, &end, ConflictRangeType::Read),\n",
+        "            Isolation::Serializable => Ok(()),\n",
+        ("--lib kv::contract::foundationdb_double::a_phantom_in_a_read_range_is_refused",),
+    ),
+    Mutation(
+        "rows-without-conflict",
+        "A write reads the row it replaces without a conflict.",
+        "src/store/write.rs",
+        "self.kv().get(&row_key, Isolation::Serializable).await?) };\n",
+        "self.kv().get(&row_key, Isolation::Snapshot).await?) };\n",
+        (RACES,),
+    ),
+    # When a commit is told and seen.
+    Mutation(
+        "publish-early",
+        "A round on disk is applied and published before the log has accepted it.",
+        "src/kv/disk/committer.rs",
+        "        if let Err(error) = bench.log.append(frame, shared.options.durability.is_synced()) {\n",
+        "        let early = shared.tree.apply(result.clone().into_iter(), progress);\n"
+        "        {\n"
+        "            let mut state = shared.state.lock();\n"
+        "            (state.version, state.sequence) = (progress.version, early);\n"
+        "        }\n"
+        "        if let Err(error) = bench.log.append(frame, shared.options.durability.is_synced()) {\n",
+        ("--test faults whichever_call_fails_every_commit_is_there_or_has_failed",),
+    ),
+    Mutation(
+        "acknowledge-what-the-log-refused",
+        "A commit on disk succeeds although the log did not take it.",
+        "src/kv/disk/committer.rs",
+        "                admitted.promise.keep(Err(error.clone()));\n"
+        "            }\n"
+        "            return;\n"
+        "        }\n"
+        "        bench.progress = progress;\n",
+        "                admitted.promise.keep(Ok(Some(admitted.stamp)));\n"
+        "            }\n"
+        "            drop(error);\n"
+        "            return;\n"
+        "        }\n"
+        "        bench.progress = progress;\n",
+        ("--test faults whichever_call_fails_every_commit_is_there_or_has_failed",),
+    ),
+    Mutation(
+        "acknowledge-unsynced",
+        "durability=\"fsync\" syncs no commit.",
+        "src/kv/disk/committer.rs",
+        "bench.log.append(frame, shared.options.durability.is_synced()) {\n",
+        "bench.log.append(frame, false) {\n",
+        ("--test faults after_a_loss_of_power_all_that_was_synced_is_there",),
+    ),
+    Mutation(
+        "acknowledge-a-refused-commit-of-a-cluster",
+        "A commit that the cluster refused is told as done.",
+        "src/kv/foundationdb/transaction.rs",
+        "            return Err(error::of_commit(**error));\n",
+        "            let _ = error;\n            return Ok(Some(Versionstamp::MIN));\n",
+        ("--lib kv::contract::foundationdb_double::write_skew_is_refused", ON_A_CLUSTER),
+    ),
+    # Unknown outcomes.
+    Mutation(
+        "fence-without-a-mark",
+        "A fence that finds no commit leaves no mark, so that a late attempt lands and the body runs again.",
+        "src/kv/retry.rs",
+        "        transaction.set(id, [FENCED].as_slice())?;\n",
+        "",
+        (
+            "--lib kv::contract::faults::a_late_attempt_never_lands_after_its_fence",
+            "--lib kv::contract::clusters::a_late_blind_write_never_lands",
+        ),
+    ),
+    Mutation(
+        "late-attempts-pass-the-fence",
+        "An attempt does not conflict with the mark of its fence.",
+        "src/kv/retry.rs",
+        "    transaction.add_read_conflict_key(id)?;\n",
+        "",
+        (
+            "--lib kv::contract::faults::a_late_blind_write_never_lands",
+            "--lib kv::contract::clusters::a_late_blind_write_never_lands",
+        ),
+    ),
+    Mutation(
+        "unknown-is-not-done",
+        "After an unknown outcome the body runs again without a fence.",
+        "src/kv/retry.rs",
+        "            (Err(error), Some(id)) if error.is_maybe_committed() => self.settle(id).await,\n",
+        "            (Err(error), Some(_)) if error.is_maybe_committed() => Ok(Attempt::Again),\n",
+        (
+            "--lib kv::contract::faults::every_kind_of_fault_fires_and_the_retry_loop_loses_and_doubles_nothing",
+            "--lib kv::contract::clusters::under_every_code_the_retry_loop_loses_and_doubles_nothing",
+            ANY_ENGINE,
+        ),
+    ),
+    Mutation(
+        "unknown-is-done",
+        "An unknown outcome is taken for a commit.",
+        "src/kv/retry.rs",
+        "            (Err(error), Some(id)) if error.is_maybe_committed() => self.settle(id).await,\n",
+        "            (Err(error), Some(_)) if error.is_maybe_committed() => Ok(Attempt::Committed(None)),\n",
+        (
+            "--lib kv::contract::faults::every_kind_of_fault_fires_and_the_retry_loop_loses_and_doubles_nothing",
+            "--lib kv::contract::clusters::under_every_code_the_retry_loop_loses_and_doubles_nothing",
+            ANY_ENGINE,
+        ),
+    ),
+    # Schemas and background work.
+    Mutation(
+        "no-schema-fence",
+        "A stale definition is believed.",
+        "src/store/schema.rs",
+        "        if stored.as_deref() == Some(&table.version.to_be_bytes()[..]) {\n",
+        "        if stored.is_some() {\n",
+        (f"{STORE} a_stale_schema_writes_nothing", "--lib store::tests::processes::a_schema_changed_by_one_process"),
+    ),
+    Mutation(
+        "a-schema-fence-without-conflict",
+        "A write reads its table's version without a conflict.",
+        "src/store/write.rs",
+        "        self.store().fence(self.kv(), table, Isolation::Serializable).await\n",
+        "        self.store().fence(self.kv(), table, Isolation::Snapshot).await\n",
+        (f"{STORE} schema_changes_race_writers_and_nothing_is_lost",),
+    ),
+    Mutation(
+        "no-lease",
+        "Maintenance goes on though another process has the lease.",
+        "src/store/lease.rs",
+        "            if holds && lease.holder != self.0.worker {\n",
+        "            if holds && lease.holder != self.0.worker && lease.until_millis == 0 {\n",
+        ("--lib store::tests::processes::one_process_at_a_time_maintains",),
+    ),
+    Mutation(
+        "forget-a-request-token",
+        "A transaction's client token is not stored with it.",
+        "src/store/token.rs",
+        "        self.kv().set(&keys.token(realm.names(), token), keyspace::encode_versioned_json(FORMAT, value)?)?;\n",
+        "",
+        (ANY_ENGINE,),
+    ),
+    # Large items, trimming, indexes, copies.
+    Mutation(
+        "trim-without-free",
+        "A trimmed record leaves the large item it owned behind.",
+        "src/store/maintenance.rs",
+        "                free(transaction.kv(), &space, blob)?;\n",
+        "                let _ = (free, blob);\n",
+        (f"{STORE} a_large_item_is_stored_once_and_freed_when_its_last_record_is_trimmed", ANY_ENGINE),
+    ),
+    Mutation(
+        "free-what-records-show",
+        "A large item is freed with its row though records of a closed stream point to it.",
+        "src/store/write.rs",
+        "                Some(blob) if table.latest_stream_label.is_some() => "
+        "self.put_record(space, &Record::release(blob)),\n",
+        "",
+        (f"{STORE} a_blob_that_a_closed_streams_records_show_outlives_its_row",),
+    ),
+    Mutation(
+        "trim-too-soon",
+        "Records are trimmed after 20 hours.",
+        "src/store/mod.rs",
+        "pub const RECORD_RETENTION_MILLIS: i64 = 24 * 60 * 60 * 1000;\n",
+        "pub const RECORD_RETENTION_MILLIS: i64 = 20 * 60 * 60 * 1000;\n",
+        (ANY_ENGINE,),
+    ),
+    Mutation(
+        "leave-an-old-entry",
+        "An index keeps the entry of what an item was before.",
+        "src/store/write.rs",
+        "                self.kv().clear(old_entry)?;\n",
+        "                let _ = old_entry;\n",
+        (f"{STORE} indexes_follow_their_items_and_are_filled_when_added_late", ANY_ENGINE),
+    ),
+    Mutation(
+        "a-copy-without-an-incarnation",
+        "A copy goes on under its source's incarnation, so that its sequence numbers may fall.",
+        "src/store/copy.rs",
+        "            transaction.set(&keyspace.incarnation(), &self.incarnation.to_be_bytes()[..])?;\n",
+        "            transaction.set(&keyspace.incarnation(), &state.source_incarnation.to_be_bytes()[..])?;\n",
+        ("--test copy streams_go_on_over_the_seam_between_any_two_engines",),
+    ),
+    # What a crash leaves of a database on disk.
+    Mutation(
+        "take-damage-for-a-torn-end",
+        "A log that is damaged in its middle is cut off there, without a word.",
+        "src/kv/disk/log.rs",
+        "        if frame::any_behind(self.number, &self.bytes, self.end) {\n",
+        "        if self.end > self.bytes.len() {\n",
+        (
+            "--lib kv::disk::log::tests::damage_with_commits_of_the_same_segment_behind_it",
+            "--lib kv::disk::tests::damage_anywhere_is_an_error_and_never_a_silent_loss",
+        ),
+    ),
+    Mutation(
+        "keep-a-torn-end",
+        "What tore stays in the log, and the next commit is written behind it.",
+        "src/kv/disk/log.rs",
+        "        let frames = self.bytes.get(..self.end).unwrap_or_default();\n",
+        "        let frames = self.bytes.as_slice();\n",
+        ("--lib kv::disk::tests::a_torn_end_is_cut_off_wherever_it_tore",),
+    ),
+    Mutation(
+        "believe-any-frame",
+        "The checksum of a frame of the log is not looked at.",
+        "src/kv/disk/frame.rs",
+        "    if length > MAX_PAYLOAD || checksum(payload, segment, offset as u64) != expected {\n",
+        "    if length > MAX_PAYLOAD || checksum(payload, segment, offset as u64) == expected.wrapping_add(1) {\n",
+        ("--lib kv::disk::frame::tests", "--lib kv::disk::tests::damage_anywhere_is_an_error"),
+    ),
+    Mutation(
+        "remove-the-log-unflushed",
+        "The log is removed before the tree holds what was in it.",
+        "src/kv/disk/worker.rs",
+        "        self.tree.flush(self.oldest_read())?;\n",
+        "",
+        ("--lib kv::disk::tests::what_was_committed_is_there_after_a_kill_between_any_two_commits",),
+    ),
+]
