@@ -17,6 +17,7 @@ mod manifest;
 #[cfg(test)]
 mod tests;
 mod tree;
+mod unflushed;
 mod worker;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -149,7 +150,7 @@ impl Disk {
         if !directory.tree().join("current").exists() {
             log::Log::prepare(&directory.log())?;
         }
-        let tree = Tree::open(&directory.tree(), options.cache_bytes)?;
+        let tree = Tree::open(&directory.tree(), options.cache_bytes, options.flush_bytes)?;
         let applied = tree.progress()?;
         let mut progress = applied;
         let recovered = log::Log::open(&directory.log(), applied, |round| {

@@ -10,15 +10,21 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use lsm_tree::compaction::Leveled;
-use lsm_tree::config::PinningPolicy;
+use lsm_tree::config::{PinningPolicy, RestartIntervalPolicy};
+use lsm_tree::table::filter::standard_bloom::Builder as TableFilter;
 use lsm_tree::{AbstractTree, AnyTree, Cache, Config, Guard, IterGuardImpl, SequenceNumberCounter, Slice};
 
 use super::super::merge::Pair;
 use super::super::{Bytes, Error, KeyValue, Result, Version};
 use super::directory::io;
+use super::unflushed::{self, Run, Tables, Unflushed};
 
 /// Compactions one flush is followed by at most, before the next flush is looked for.
 const COMPACTIONS: usize = 16;
+
+/// Keys of a block to each that can be jumped to: some seventeen pairs of 232 bytes are in one, and a get looks at its
+/// fourth part.
+const RESTART_INTERVAL: u8 = 4;
 
 /// Before the engine's own keys.
 const ENGINE: u8 = 0;
@@ -37,6 +43,7 @@ pub(super) struct Tree {
     tree: AnyTree,
     path: PathBuf,
     sequence: SequenceNumberCounter,
+    unflushed: Unflushed,
 }
 
 impl std::fmt::Debug for Tree {
@@ -77,11 +84,12 @@ fn stored_key(key: &[u8]) -> Vec<u8> {
 }
 
 impl Tree {
-    pub(super) fn open(path: &Path, cache_bytes: u64) -> Result<Self> {
+    pub(super) fn open(path: &Path, cache_bytes: u64, flush_bytes: u64) -> Result<Self> {
         let (sequence, visible) = (SequenceNumberCounter::default(), SequenceNumberCounter::default());
         // Whole indexes and filters in memory, a few bytes a pair: then a get reads one block at most.
         let config = Config::new(path, sequence.clone(), visible)
             .use_cache(Arc::new(Cache::with_capacity_bytes(cache_bytes)))
+            .data_block_restart_interval_policy(RestartIntervalPolicy::all(RESTART_INTERVAL))
             .index_block_partitioning_policy(PinningPolicy::all(false))
             .filter_block_partitioning_policy(PinningPolicy::all(false))
             .index_block_pinning_policy(PinningPolicy::all(true))
@@ -92,7 +100,8 @@ impl Tree {
             sequence.fetch_max(highest + 1);
         }
         sequence.fetch_max(1);
-        Ok(Self { tree, path: path.to_owned(), sequence })
+        let unflushed = Unflushed::new(flush_bytes, tables(&tree), sequence.get());
+        Ok(Self { tree, path: path.to_owned(), sequence, unflushed })
     }
 
     fn told(&self, error: &lsm_tree::Error) -> Error {
@@ -105,8 +114,13 @@ impl Tree {
     }
 
     pub(super) fn get(&self, key: &[u8], sequence: u64) -> Result<Option<Bytes>> {
-        let value = self.tree.get(stored_key(key), sequence).map_err(|error| self.told(&error))?;
-        Ok(value.map(|value| Bytes::from(&*value)))
+        let key = stored_key(key);
+        let hash = TableFilter::get_hash(&key);
+        let value = match self.unflushed.tables_alone(hash, sequence) {
+            Some(tables) => unflushed::get(&tables, &key, hash, sequence),
+            None => self.tree.get(key, sequence),
+        };
+        Ok(value.map_err(|error| self.told(&error))?.map(|value| Bytes::from(&*value)))
     }
 
     /// The pairs from `begin` (inclusive) to `end` (exclusive).
@@ -156,9 +170,11 @@ impl Tree {
     pub(super) fn apply(&self, changes: impl Iterator<Item = (Bytes, Option<Bytes>)>, progress: Progress) -> u64 {
         let sequence = self.sequence.next();
         for (key, value) in changes {
+            let key = stored_key(&key);
+            self.unflushed.note(TableFilter::get_hash(&key));
             match value {
-                Some(value) => self.tree.insert(stored_key(&key), &*value, sequence),
-                None => self.tree.remove(stored_key(&key), sequence),
+                Some(value) => self.tree.insert(key, &*value, sequence),
+                None => self.tree.remove(key, sequence),
             };
         }
         let mut value = [0; 16];
@@ -175,7 +191,7 @@ impl Tree {
 
     /// Sets what was applied so far aside for the next flush. Only between rounds.
     pub(super) fn set_aside(&self) {
-        drop(self.tree.rotate_memtable());
+        self.unflushed.set_aside(|| self.tree.rotate_memtable().is_some());
     }
 
     /// How often something was set aside and is not yet flushed.
@@ -212,7 +228,9 @@ impl Tree {
     /// Does what writes tables; if it fails, those it leaves are removed, or each further attempt would take more space.
     fn write_tables(&self, write: impl FnOnce() -> lsm_tree::Result<()>) -> Result<()> {
         let first = self.tree.next_table_id();
-        write().map_err(|error| {
+        let written = write();
+        self.unflushed.tables_changed(|| (tables(&self.tree), self.waiting_for_flush(), self.newest()));
+        written.map_err(|error| {
             if self.is_astray() == Ok(false) {
                 self.remove_unnamed_tables(first);
             }
@@ -250,6 +268,11 @@ impl Tree {
     pub(super) fn forget(&self, oldest_read: u64) -> Result<()> {
         self.tree.get_version_history_lock().maintenance(&self.path, oldest_read).map_err(|error| self.told(&error))
     }
+}
+
+fn tables(tree: &AnyTree) -> Tables {
+    let version = tree.current_version();
+    version.iter_levels().flat_map(|level| level.iter()).map(|run| Run::new(run.iter().cloned())).collect()
 }
 
 fn told(path: &Path, error: &lsm_tree::Error) -> Error {
