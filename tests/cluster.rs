@@ -230,6 +230,90 @@ fn tasks_of_a_runtime_put_and_count_together() {
     }
 }
 
+/// On one thread: each is under way before the first of them is answered.
+#[test]
+fn thousands_of_puts_are_in_flight_without_a_thread_each() {
+    const PUTS: usize = 2_000;
+    let cluster = ClusterFile::new("seed=1 latency_ms=1");
+    let stream = Client::open(&cluster, "p").create_table();
+    // No commit goes on before all of them have been asked for.
+    cluster.write(&format!("seed=1 latency_ms=1 gather={PUTS}"));
+    let client = Client::open(&cluster, "p");
+    let puts = (0..PUTS).map(|id| client.ask(Operation::PutItem, put(&id.to_string())));
+    let answers = block_on(futures_util::future::join_all(puts));
+    assert!(answers.iter().all(Result::is_ok));
+    cluster.write("seed=1");
+    let client = Client::open(&cluster, "p");
+    assert_eq!(cluster.counters()["most_in_flight"], PUTS as u64);
+    assert_eq!((client.ids().len(), client.told(&stream).len()), (PUTS, 1_000), "a page of a stream has a thousand");
+}
+
+/// DynamoDB's largest transaction, twice, so that its records have old images as well.
+#[test]
+fn a_transaction_of_a_hundred_items_and_four_megabytes_fits_with_both_images() {
+    let cluster = ClusterFile::new("seed=1");
+    let client = Client::open(&cluster, "p");
+    let stream = client.create_table();
+    for letter in ["a", "b"] {
+        let note = letter.repeat(41_900);
+        let actions: Vec<Json> = (0..100)
+            .map(|id| {
+                let item = json!({ "id": { "S": format!("{id}") }, "note": { "S": note } });
+                json!({ "Put": { "TableName": "items", "Item": item } })
+            })
+            .collect();
+        client.call(Operation::TransactWriteItems, json!({ "TransactItems": actions })).unwrap();
+    }
+    let key = json!({ "TableName": "items", "Key": { "id": { "S": "99" } } });
+    assert_eq!(client.call(Operation::GetItem, key).unwrap()["Item"]["note"]["S"].as_str().unwrap().len(), 41_900);
+    let table = block_on(client.store.table(&client.realm, "items")).unwrap();
+    assert_eq!(block_on(client.store.check(&table)), Ok(Vec::new()));
+    // As many as a page of a stream holds.
+    let records = client.records(&stream);
+    assert!(records.len() >= 20 && records.iter().all(|record| record["eventName"] == "INSERT"));
+}
+
+/// The one request that DynamoDB takes and a cluster cannot.
+#[test]
+fn a_transaction_with_too_many_long_index_entries_is_refused_and_writes_nothing() {
+    let cluster = ClusterFile::new("seed=1");
+    let client = Client::open(&cluster, "p");
+    let indexed: Vec<String> = (0..20).map(|index| format!("key{index}")).collect();
+    let attribute = |name: &str| json!({ "AttributeName": name, "AttributeType": "S" });
+    let index = |name: &String| {
+        let key = json!([{ "AttributeName": name, "KeyType": "HASH" }]);
+        json!({ "IndexName": format!("by-{name}"), "KeySchema": key, "Projection": { "ProjectionType": "KEYS_ONLY" } })
+    };
+    let request = json!({
+        "TableName": "items",
+        "AttributeDefinitions":
+            indexed.iter().map(|name| attribute(name)).chain([attribute("id")]).collect::<Vec<_>>(),
+        "KeySchema": [{ "AttributeName": "id", "KeyType": "HASH" }],
+        "GlobalSecondaryIndexes": indexed.iter().map(index).collect::<Vec<_>>(),
+        "BillingMode": "PAY_PER_REQUEST",
+        "StreamSpecification": { "StreamEnabled": true, "StreamViewType": "NEW_AND_OLD_IMAGES" },
+    });
+    let answer = client.call(Operation::CreateTable, request).unwrap();
+    let stream = answer["TableDescription"]["LatestStreamArn"].as_str().unwrap();
+    let put = |id: usize| {
+        let mut item = json!({ "id": { "S": format!("{id:02000}") } });
+        for name in &indexed {
+            item[name] = json!({ "S": "x".repeat(100) });
+        }
+        json!({ "Put": { "TableName": "items", "Item": item } })
+    };
+    let transact = |count: usize| {
+        let actions: Vec<Json> = (0..count).map(put).collect();
+        client.call(Operation::TransactWriteItems, json!({ "TransactItems": actions }))
+    };
+    let error = transact(100).unwrap_err();
+    assert_eq!(error.shape().code, "ValidationException", "{error}");
+    assert!(error.to_string().contains("10,000,000 bytes"), "{error}");
+    assert_eq!((client.ids().len(), client.records(stream).len()), (0, 0));
+    transact(50).unwrap();
+    assert_eq!(client.ids().len(), 50);
+}
+
 /// The double ends a process that gives a handle back to a client it does not have.
 #[cfg(unix)]
 #[test]

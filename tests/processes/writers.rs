@@ -7,10 +7,10 @@
 use std::collections::BTreeMap;
 use std::sync::mpsc;
 use std::thread;
-use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::PATIENCE;
 use crate::child::{Handle, MARK};
 use crate::parent::{read_all, sequence_numbers, spawn};
 use crate::served::ServedCluster;
@@ -24,9 +24,6 @@ const WRITERS: usize = 3;
 const MUTATIONS: u64 = 60;
 /// Keys of each writer.
 const KEYS: u64 = 7;
-
-/// How long nothing may be heard of a process before the test fails.
-const PATIENCE: Duration = Duration::from_secs(120);
 
 const FAULTS: &str = "latency_ms=0.3 1007=0.01 1020=0.03 1021did=0.03 1021not=0.03 1031did=0.01 1031later=0.02 \
                       1039did=0.03 1039not=0.02 1039later=0.03 read1007=0.01 read1039=0.01";
