@@ -7,6 +7,7 @@ import os
 import re
 import urllib.parse
 from collections.abc import Awaitable, Sequence
+from datetime import timedelta
 from types import TracebackType
 from typing import Any, Literal, NamedTuple
 
@@ -214,6 +215,11 @@ async def _finish(outcome: Any, operation: str) -> dict[str, Any]:
 #: What an acknowledged write to a database on disk survives.
 Durability = Literal["buffered", "fsync"]
 
+#: How often expired items are looked for, unless `connect` says otherwise.
+TTL_INTERVAL = timedelta(seconds=1)
+#: How long change records are kept, unless `connect` says otherwise: as long as DynamoDB keeps them.
+STREAM_RETENTION = timedelta(hours=24)
+
 
 def connect(
     url: str | os.PathLike[str] = "memory:",
@@ -221,6 +227,8 @@ def connect(
     account: str = DEFAULT_ACCOUNT,
     durability: Durability | None = None,
     client_library: str | os.PathLike[str] | None = None,
+    ttl_interval: timedelta | float | None = TTL_INTERVAL,
+    stream_retention: timedelta = STREAM_RETENTION,
 ) -> Database:
     """Opens a database.
 
@@ -236,23 +244,48 @@ def connect(
     cluster apart: up to 48 bytes of UTF-8. Needs FoundationDB's client library 7.3: `client_library` (or ``?library=`` in the
     url) says where it is, else ``FDB_LOCAL_CLIENT_LIBRARY_PATH`` does, else the system is searched. A process has one.
     Raises `ClusterError`, a `DatabaseError`, when the library or the cluster cannot be used.
+
+    `ttl_interval` (a `timedelta`, or seconds) is how often items whose time to live is over are looked for and deleted;
+    with `None` they stay, as on AWS they may for days. `stream_retention` is how long change records can be read. Both are
+    times by the database's clock, and nothing of the database itself: processes that share one should agree.
     """
     if not re.fullmatch(r"[0-9]{12}", account):
         raise ValueError(f"{account!r} is no account id: twelve digits")
     if durability not in (None, "buffered", "fsync"):
         raise ValueError(f"durability={durability!r}: 'buffered' or 'fsync'")
+    behaviour = behaviour_of(ttl_interval, stream_retention)
     place = place_of(url)
     if durability is not None and not isinstance(place, str):
         raise ValueError(f"{url!r} has no durability: only 'file:' databases do")
     if isinstance(place, Cluster):
         if client_library is not None:
             place = place.with_library(os.path.expanduser(os.fsdecode(client_library)))
-        return Database(_fdyno.Core.cluster(*place, account))
+        return Database(_fdyno.Core.cluster(*place, account, behaviour))
     if client_library is not None:
         raise ValueError(f"{url!r} needs no client library: only 'fdb:' databases do")
     if place is None:
-        return Database(_fdyno.Core.memory(account))
-    return Database(_fdyno.Core.disk(place, durability == "fsync", account))
+        return Database(_fdyno.Core.memory(account, behaviour))
+    return Database(_fdyno.Core.disk(place, durability == "fsync", account, behaviour))
+
+
+def behaviour_of(ttl_interval: timedelta | float | None, stream_retention: timedelta) -> tuple[int | None, int]:
+    """The milliseconds between two looks for expired items, if there are to be any, and those that records are kept."""
+    if isinstance(ttl_interval, timedelta):
+        ttl_interval = ttl_interval.total_seconds()
+    if not isinstance(stream_retention, timedelta):
+        raise TypeError(f"stream_retention={stream_retention!r}: a timedelta, timedelta(hours=24)")
+    interval = None if ttl_interval is None else _milliseconds("ttl_interval", ttl_interval)
+    return interval, _milliseconds("stream_retention", stream_retention.total_seconds())
+
+
+def _milliseconds(name: str, seconds: float) -> int:
+    if not 0.001 <= seconds <= _LONGEST:
+        raise ValueError(f"{name} of {seconds} seconds: from a millisecond to a thousand years")
+    return round(seconds * 1000)
+
+
+#: More than anybody waits for, and far below what the core can count.
+_LONGEST = timedelta(days=365_000).total_seconds()
 
 
 class Cluster(NamedTuple):

@@ -65,16 +65,16 @@ class Clock:
         minutes: float = 0.0,
         seconds: float = 0.0,
     ) -> None:
-        """Moves the clock on, and returns when everything that fell due meanwhile is done."""
+        """Moves the clock on, and returns when everything that fell due meanwhile has happened, in the order of time."""
 
     def travel_to(self, moment: datetime) -> None:
-        """Shows `moment` from now on; goes on running from there unless frozen."""
+        """Shows `moment` from now on, and goes on running from there unless frozen. Forwards it is as `advance`."""
 
     def freeze(self) -> None:
         """Stops the clock at the time it shows."""
 
     def resume(self) -> None:
-        """Runs again with the machine's time."""
+        """Runs again with the machine's time. Forwards it is as `advance`."""
 
 @final
 class Copier:
@@ -91,11 +91,13 @@ class Copier:
 @final
 class Core:
     @staticmethod
-    def memory(account: str) -> Core: ...
+    def memory(account: str, behaviour: tuple[int | None, int]) -> Core: ...
     @staticmethod
-    def disk(path: str, synced: bool, account: str) -> Core: ...
+    def disk(path: str, synced: bool, account: str, behaviour: tuple[int | None, int]) -> Core: ...
     @staticmethod
-    def cluster(cluster_file: str | None, name: str, library: str | None, account: str) -> Core: ...
+    def cluster(
+        cluster_file: str | None, name: str, library: str | None, account: str, behaviour: tuple[int | None, int]
+    ) -> Core: ...
     def close(self) -> None: ...
     def fork(self) -> Core: ...
     @property

@@ -5,11 +5,12 @@ from __future__ import annotations
 import functools
 import inspect
 import unittest
+from datetime import timedelta
 from types import TracebackType
 from typing import Any, Callable, TypeVar, cast, overload
 
 from ._activation import Activation, Passthrough
-from ._database import DEFAULT_ACCOUNT, Database, connect
+from ._database import DEFAULT_ACCOUNT, STREAM_RETENTION, TTL_INTERVAL, Database, behaviour_of, connect
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
@@ -17,15 +18,27 @@ Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 class Local:
     """What `local()` returns: a context manager, synchronous or asynchronous, and a decorator."""
 
-    def __init__(self, passthrough: Passthrough | None, account: str) -> None:
+    def __init__(
+        self,
+        passthrough: Passthrough | None,
+        account: str,
+        ttl_interval: timedelta | float | None,
+        stream_retention: timedelta,
+    ) -> None:
+        # Refused here, not when the block is entered.
+        behaviour_of(ttl_interval, stream_retention)
         self._passthrough = passthrough
         self._account = account
+        self._ttl_interval = ttl_interval
+        self._stream_retention = stream_retention
         self._activation: Activation | None = None
 
     def __enter__(self) -> Database:
         if self._activation is not None:
             raise RuntimeError("this fdyno.local() is entered already: call fdyno.local() for each block")
-        database = connect(account=self._account)
+        database = connect(
+            account=self._account, ttl_interval=self._ttl_interval, stream_retention=self._stream_retention
+        )
         self._activation = database.activate(passthrough=self._passthrough)
         return database
 
@@ -45,7 +58,7 @@ class Local:
         self.__exit__(kind, error, traceback)
 
     def _again(self) -> Local:
-        return Local(self._passthrough, self._account)
+        return Local(self._passthrough, self._account, self._ttl_interval, self._stream_retention)
 
     def __call__(self, decorated: Decorated) -> Decorated:
         """A fresh database for each call of a function, or for each test of a class."""
@@ -101,16 +114,29 @@ def local(decorated: Decorated, /) -> Decorated: ...
 
 
 @overload
-def local(*, passthrough: Passthrough | None = None, account: str = DEFAULT_ACCOUNT) -> Local: ...
+def local(
+    *,
+    passthrough: Passthrough | None = None,
+    account: str = DEFAULT_ACCOUNT,
+    ttl_interval: timedelta | float | None = TTL_INTERVAL,
+    stream_retention: timedelta = STREAM_RETENTION,
+) -> Local: ...
 
 
 def local(
-    decorated: Any = None, /, *, passthrough: Passthrough | None = None, account: str = DEFAULT_ACCOUNT
+    decorated: Any = None,
+    /,
+    *,
+    passthrough: Passthrough | None = None,
+    account: str = DEFAULT_ACCOUNT,
+    ttl_interval: timedelta | float | None = TTL_INTERVAL,
+    stream_retention: timedelta = STREAM_RETENTION,
 ) -> Any:
     """A fresh in-memory database that every boto3 client of this process uses meanwhile.
 
     ``with fdyno.local() as db:``, ``async with``, or a decorator: ``@fdyno.local`` or ``@fdyno.local()`` on functions,
-    coroutine functions and test classes. Nests, and overlaps in threads and tasks: each sees its own.
+    coroutine functions and test classes. Nests, and overlaps in threads and tasks: each sees its own. `ttl_interval` and
+    `stream_retention` are those of `connect`.
     """
-    manager = Local(passthrough, account)
+    manager = Local(passthrough, account, ttl_interval, stream_retention)
     return manager if decorated is None else manager(decorated)

@@ -5,19 +5,21 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyDelta;
 
-use super::dispatch::Store;
+use super::dispatch::{self, Store};
+use super::errors::{failed, guarded};
+use super::held::Held;
 use super::wait::settle;
-use crate::clock::{self, Timestamp};
+use crate::clock::Timestamp;
 
 /// The time of one database: record times, time to live, trimming and iterator expiry follow it.
 #[pyclass(frozen, module = "fdyno._fdyno")]
 pub struct Clock {
-    store: Store,
+    store: Held,
 }
 
 impl Clock {
     pub const fn new(store: Store) -> Self {
-        Self { store }
+        Self { store: Held::new(store) }
     }
 }
 
@@ -50,7 +52,7 @@ impl Clock {
         datetime.getattr(intern!(py, "datetime"))?.call_method1(intern!(py, "fromtimestamp"), (seconds, utc))
     }
 
-    /// Moves the clock on, and returns when everything that fell due meanwhile is done.
+    /// Moves the clock on, and returns when everything that fell due meanwhile has happened, in the order of time.
     #[pyo3(signature = (delta = None, *, days = 0.0, hours = 0.0, minutes = 0.0, seconds = 0.0))]
     fn advance(
         &self,
@@ -68,27 +70,28 @@ impl Clock {
         let now = py.detach(|| self.store.clock().now()).millis() as f64 / 1000.0;
         millis(now + total)?;
         let by = millis(total)?;
-        self.shift(py, move |clock| clock.advance(by))?;
-        self.catch_up(py)
+        let store = self.store.clone();
+        guarded(|| settle(py, async move { dispatch::advance(&store, by).await }))?.map_err(failed)
     }
 
-    /// Shows `moment` from now on; goes on running from there unless frozen.
+    /// Shows `moment` from now on, and goes on running from there unless frozen. Forwards it is as `advance`.
     fn travel_to(&self, py: Python<'_>, moment: &Bound<'_, PyAny>) -> PyResult<()> {
         let seconds: f64 = moment.call_method0(intern!(py, "timestamp"))?.extract()?;
         let at = Timestamp(millis(seconds)?);
-        self.shift(py, move |clock| clock.travel_to(at))?;
-        self.catch_up(py)
+        let store = self.store.clone();
+        guarded(|| settle(py, async move { dispatch::travel_to(&store, at).await }))?.map_err(failed)
     }
 
     /// Stops the clock at the time it shows.
     fn freeze(&self, py: Python<'_>) -> PyResult<()> {
-        self.shift(py, clock::Clock::freeze)
+        let store = self.store.clone();
+        settle(py, async move { dispatch::freeze(&store).await })?.map_err(failed)
     }
 
-    /// Runs again with the machine's time.
+    /// Runs again with the machine's time. Forwards it is as `advance`.
     fn resume(&self, py: Python<'_>) -> PyResult<()> {
-        self.shift(py, clock::Clock::resume_system_time)?;
-        self.catch_up(py)
+        let store = self.store.clone();
+        guarded(|| settle(py, async move { dispatch::resume_system_time(&store).await }))?.map_err(failed)
     }
 
     #[getter]
@@ -104,20 +107,9 @@ impl Clock {
 }
 
 impl Clock {
-    /// Moves the clock, for all who share the database.
-    fn shift(&self, py: Python<'_>, change: impl Fn(&clock::Clock) + Send + Sync + 'static) -> PyResult<()> {
-        let store = self.store.clone();
-        settle(py, async move { super::dispatch::move_clock(&store, change).await })?.map_err(super::errors::failed)
-    }
-
     /// Goes by the clock as others may have set it.
     fn look(&self, py: Python<'_>) -> PyResult<()> {
         let store = self.store.clone();
-        settle(py, async move { super::dispatch::look_at_clock(&store).await })?.map_err(super::errors::failed)
-    }
-
-    fn catch_up(&self, py: Python<'_>) -> PyResult<()> {
-        let store = self.store.clone();
-        settle(py, async move { super::dispatch::catch_up(&store).await })?.map_err(super::errors::failed)
+        settle(py, async move { dispatch::look_at_clock(&store).await })?.map_err(failed)
     }
 }

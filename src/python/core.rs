@@ -12,9 +12,10 @@ use serde::Serialize;
 use super::answer::{Answer, request_id, to_python_answer};
 use super::clock::Clock;
 use super::de::Rejected;
-use super::dispatch::{self, Address, Extension, Failure, Store};
+use super::dispatch::{self, Address, Extension, Failure, Options, Store};
 use super::errors::{failed, guarded};
 use super::follower::Follower;
+use super::held::Held;
 use super::operation::{Operation, Request};
 use super::wait::{settle, settle_or_await};
 use crate::error::Error;
@@ -57,7 +58,7 @@ fn answered<T>(store: &Store, outcome: Result<T, Error>) -> Result<Answer<T>, Fa
 /// A database, and the account its tables belong to.
 #[pyclass(frozen, module = "fdyno._fdyno")]
 pub struct Core {
-    store: Store,
+    store: Held,
     account: Arc<str>,
     /// Set by `close`. Asked before each call without a lock, so that a closed database refuses even what it need not read
     /// anything for.
@@ -65,12 +66,12 @@ pub struct Core {
 }
 
 impl Core {
-    pub const fn store(&self) -> &Store {
+    pub fn store(&self) -> &Store {
         &self.store
     }
 
     pub(super) fn new(store: Store, account: Arc<str>) -> Self {
-        Self { store, account, closed: AtomicBool::new(false) }
+        Self { store: Held::new(store), account, closed: AtomicBool::new(false) }
     }
 
     fn refuse_closed(&self) -> PyResult<()> {
@@ -122,19 +123,31 @@ impl Core {
     }
 }
 
+/// How a database behaves while it is open: the milliseconds between two looks for expired items, if it looks at all, and
+/// those that change records are kept.
+#[derive(FromPyObject)]
+struct Behaviour(Option<i64>, i64);
+
+impl From<Behaviour> for Options {
+    fn from(Behaviour(ttl_interval_millis, record_retention_millis): Behaviour) -> Self {
+        Self { ttl_interval_millis, record_retention_millis }
+    }
+}
+
 #[pymethods]
 impl Core {
     /// A new, empty database in memory.
     #[staticmethod]
-    fn memory(py: Python<'_>, account: &str) -> PyResult<Self> {
-        let store = guarded(|| settle(py, dispatch::open_memory()))?.map_err(failed)?;
+    fn memory(py: Python<'_>, account: &str, behaviour: Behaviour) -> PyResult<Self> {
+        let store = guarded(|| settle(py, dispatch::open_memory(behaviour.into())))?.map_err(failed)?;
         Ok(Self::new(store, account.into()))
     }
 
     /// The database in a directory, a new one if there is none. `synced` commits survive the loss of power.
     #[staticmethod]
-    fn disk(py: Python<'_>, path: PathBuf, synced: bool, account: &str) -> PyResult<Self> {
-        let opened = guarded(|| settle(py, async move { dispatch::open_disk(&path, synced).await }))?;
+    fn disk(py: Python<'_>, path: PathBuf, synced: bool, account: &str, behaviour: Behaviour) -> PyResult<Self> {
+        let options = behaviour.into();
+        let opened = guarded(|| settle(py, async move { dispatch::open_disk(&path, synced, options).await }))?;
         Ok(Self::new(opened.map_err(failed)?, account.into()))
     }
 
@@ -146,9 +159,10 @@ impl Core {
         name: String,
         library: Option<PathBuf>,
         account: &str,
+        behaviour: Behaviour,
     ) -> PyResult<Self> {
-        let address = Address { cluster_file, library, name };
-        let opened = guarded(|| settle(py, async move { dispatch::open_cluster(address).await }))?;
+        let (address, options) = (Address { cluster_file, library, name }, behaviour.into());
+        let opened = guarded(|| settle(py, async move { dispatch::open_cluster(address, options).await }))?;
         Ok(Self::new(opened.map_err(failed)?, account.into()))
     }
 

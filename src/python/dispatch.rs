@@ -10,13 +10,13 @@ use serde::ser::{SerializeMap, SerializeSeq, Serializer};
 
 use super::de::{Rejected, Value};
 use crate::api;
-use crate::clock::Clock;
+use crate::clock::{Clock, Timestamp};
 use crate::error::{CancellationReason, Error};
 use crate::kv::{self, Database, DiskOptions, Durability, Work};
 use crate::store::{Copy, CopyError, Place, Reading, Realm};
 
 pub use crate::api::{Asked, Extension, Operation, Request, Response, Told, dispatch, dispatch_extension};
-pub use crate::store::{Store, Ticket};
+pub use crate::store::{Options, Store, Ticket};
 
 /// The operation `name` of `service`, by boto3's names.
 pub fn find(service: &str, name: &str) -> Option<Operation> {
@@ -120,24 +120,24 @@ pub fn label(store: &Store) -> String {
 }
 
 /// A new, empty database in memory.
-pub async fn open_memory() -> Result<Store, Failure> {
-    open(Whereabouts::Memory, Durability::default()).await
+pub async fn open_memory(options: Options) -> Result<Store, Failure> {
+    open(Whereabouts::Memory, Durability::default(), options).await
 }
 
 /// A database on a cluster. Opening waits on its thread, for a few seconds at most.
-pub async fn open_cluster(address: Address) -> Result<Store, Failure> {
-    open(Whereabouts::Cluster(address), Durability::default()).await
+pub async fn open_cluster(address: Address, options: Options) -> Result<Store, Failure> {
+    open(Whereabouts::Cluster(address), Durability::default(), options).await
 }
 
 /// The database in a directory.
-pub async fn open_disk(path: &Path, synced: bool) -> Result<Store, Failure> {
+pub async fn open_disk(path: &Path, synced: bool, options: Options) -> Result<Store, Failure> {
     let durability = if synced { Durability::Fsync } else { Durability::Buffered };
-    open(Whereabouts::Directory(path.to_path_buf()), durability).await
+    open(Whereabouts::Directory(path.to_path_buf()), durability, options).await
 }
 
-async fn open(place: Whereabouts, durability: Durability) -> Result<Store, Failure> {
+async fn open(place: Whereabouts, durability: Durability, options: Options) -> Result<Store, Failure> {
     let Place { database, prefix } = reach(place, durability)?;
-    Ok(Store::open(database, prefix).await?)
+    Ok(Store::open_with(database, prefix, options).await?)
 }
 
 pub async fn fork(store: &Store) -> Result<Store, Failure> {
@@ -285,9 +285,9 @@ fn reach(place: Whereabouts, durability: Durability) -> Result<Place, Failure> {
     }
 }
 
-/// Moves a database's clock, in every process that shares it.
-pub async fn move_clock(store: &Store, change: impl Fn(&Clock) + Send + Sync) -> Result<(), Failure> {
-    Ok(store.move_clock(change).await?)
+/// Stops a database's clock, in every process that shares it.
+pub async fn freeze(store: &Store) -> Result<(), Failure> {
+    Ok(store.move_clock(Clock::freeze).await?)
 }
 
 /// Has a database go by the clock as it is set now, by whichever process.
@@ -295,9 +295,19 @@ pub async fn look_at_clock(store: &Store) -> Result<(), Failure> {
     Ok(store.look_at_clock().await?)
 }
 
-/// Does whatever fell due by the clock's time.
-pub async fn catch_up(store: &Store) -> Result<(), Failure> {
-    Ok(store.maintain().await?)
+/// Moves the clock on, through all that falls due on the way.
+pub async fn advance(store: &Store, millis: i64) -> Result<(), Failure> {
+    Ok(store.advance(millis).await?)
+}
+
+/// Shows another time, having passed through all that falls due in between.
+pub async fn travel_to(store: &Store, at: Timestamp) -> Result<(), Failure> {
+    Ok(store.travel_to(at).await?)
+}
+
+/// Runs with the machine's time, having passed through all that falls due in between.
+pub async fn resume_system_time(store: &Store) -> Result<(), Failure> {
+    Ok(store.resume_system_time().await?)
 }
 
 /// In a forked child: lets go of what belongs to its parent.

@@ -13,6 +13,7 @@ mod dispatch;
 mod errors;
 mod follower;
 mod fork;
+mod held;
 mod names;
 mod operation;
 mod runtime;

@@ -4,9 +4,10 @@
 //! order, trimming and the other maintenance, is done at the end. Nothing is due when this returns. Backwards the clock
 //! simply moves: what happened has happened, and times of records never go back.
 
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use super::Store;
+use super::expire::Place;
 use super::turn::give_turn;
 use crate::clock::{Clock, Timestamp};
 use crate::error::Error;
@@ -22,7 +23,7 @@ impl Store {
     /// Errors: `Storage`; the clock then stands at the moment at which something could not be done.
     pub async fn advance(&self, millis: i64) -> Result<(), Error> {
         let left = self.pass_moments(millis).await?;
-        self.clock().advance(left);
+        self.move_clock(|clock| clock.advance(left)).await?;
         self.do_what_is_due().await
     }
 
@@ -31,7 +32,7 @@ impl Store {
     /// Errors: as [`Store::advance`].
     pub async fn travel_to(&self, at: Timestamp) -> Result<(), Error> {
         self.pass_moments(at.millis().saturating_sub(self.clock().now().millis())).await?;
-        self.clock().travel_to(at);
+        self.move_clock(|clock| clock.travel_to(at)).await?;
         self.do_what_is_due().await
     }
 
@@ -40,18 +41,22 @@ impl Store {
     /// Errors: as [`Store::advance`].
     pub async fn resume_system_time(&self) -> Result<(), Error> {
         self.pass_moments(Clock::system_now().millis().saturating_sub(self.clock().now().millis())).await?;
-        self.clock().resume_system_time();
+        self.move_clock(Clock::resume_system_time).await?;
         self.do_what_is_due().await
     }
 
     /// Moves the clock on from one moment at which items expire to the next; how much of `millis` is left behind the last.
     async fn pass_moments(&self, millis: i64) -> Result<i64, Error> {
-        let mut left = millis;
-        let mut moments = 0_usize;
+        let (mut left, mut moments, mut place) = (millis, 0_usize, Place::default());
         while left > 0 {
-            self.expire_all().await?;
-            let Some(moment) = self.next_expiry(self.clock().now().plus_millis(left)).await? else { break };
-            left -= self.clock().advance_towards(moment, left);
+            self.expire_all(&mut place).await?;
+            let until = self.clock().now().plus_millis(left);
+            let Some(moment) = self.next_expiry(until, &mut place).await? else { break };
+            // Of several attempts the last one counts.
+            let passed = AtomicI64::new(0);
+            let towards = |clock: &Clock| passed.store(clock.advance_towards(moment, left), Ordering::Relaxed);
+            self.move_clock(towards).await?;
+            left -= passed.into_inner();
             moments += 1;
             if moments.is_multiple_of(MOMENTS_OF_TURN) {
                 give_turn().await;
@@ -62,7 +67,8 @@ impl Store {
 
     /// Nothing is due when this returns, but what another process does.
     async fn do_what_is_due(&self) -> Result<(), Error> {
-        self.expire_all().await?;
+        // From the beginning: others may have written meanwhile what had expired already.
+        self.expire_all(&mut Place::default()).await?;
         while !self.maintain_now().await? {
             give_turn().await;
         }
@@ -72,8 +78,8 @@ impl Store {
 
     /// Deletes what has expired. Without a lease, for the caller waits for it: another process that does the same meets each
     /// item either before or after.
-    async fn expire_all(&self) -> Result<(), Error> {
-        while self.expire(STEPS_OF_TURN, None).await? {
+    async fn expire_all(&self, place: &mut Place) -> Result<(), Error> {
+        while self.expire(STEPS_OF_TURN, None, place).await? {
             give_turn().await;
         }
         Ok(())

@@ -5,9 +5,14 @@
 //! the service: whoever changes an item meanwhile makes the step conflict, and it looks again. So an item is deleted once,
 //! whoever and however many do this; where processes share the database a lease keeps them from doing it in vain.
 //!
+//! Where a store remembers what was removed until it tidies up, a look passes over all that earlier looks deleted. So a run of
+//! steps goes on from where it came (`Place`), and only the first of them looks from the beginning, where an item may have
+//! been written that had expired already.
+//!
 //! It is done by the calls that find it due, some steps each, and by a thread (`keeper`) where nobody calls. A database in
 //! which no table has a time to live asks one flag. It must not know why the time has passed.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
@@ -21,6 +26,7 @@ use super::{Actor, Change, Key, READS_AT_ONCE, Store, Table, Transaction, corrup
 use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::fork::Lock;
+use crate::keyspace::KeyRange;
 use crate::kv::{self, Isolation, RangeRead};
 
 /// Items one step deletes.
@@ -48,6 +54,20 @@ struct Known {
     tables: Arc<Vec<(u64, Expiring)>>,
     /// Rises with every table that is added by this process, so that no older reading replaces it.
     additions: u64,
+}
+
+/// How far a run of steps has come in the index of each table: no entry that it saw lies before.
+#[derive(Default)]
+pub(super) struct Place(BTreeMap<u64, Vec<u8>>);
+
+impl Place {
+    /// What is left of `range`, for a look at a table.
+    fn ahead(&self, table: u64, range: KeyRange) -> KeyRange {
+        match self.0.get(&table) {
+            Some(reached) if *reached > range.begin => KeyRange::new(reached.clone(), range.end),
+            _ => range,
+        }
+    }
 }
 
 impl Expiry {
@@ -116,12 +136,12 @@ impl Store {
 
     /// Deletes some of what has expired, if the interval has passed. One caller does it; others go on.
     pub(super) async fn expire_if_due(&self) -> Result<(), Error> {
-        let Some(last) = self.is_expiry_due(self.clock().now()) else { return Ok(()) };
-        let (checked, now) = (&self.0.expiry.checked_millis, self.clock().now().millis());
+        let Some((last, now)) = self.expiry_due() else { return Ok(()) };
+        let checked = &self.0.expiry.checked_millis;
         if checked.compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed).is_err() {
             return Ok(());
         }
-        let more = self.expire(STEPS_OF_CALL, Some(Duty::Expiry)).await;
+        let more = self.expire(STEPS_OF_CALL, Some(Duty::Expiry), &mut Place::default()).await;
         if !matches!(more, Ok(false)) {
             // Due again at the next call.
             checked.store(last, Ordering::Relaxed);
@@ -129,21 +149,30 @@ impl Store {
         more.map(|_| ())
     }
 
-    /// When it was last done, if it is due.
-    pub(super) fn is_expiry_due(&self, now: Timestamp) -> Option<i64> {
+    /// As [`Store::expire_if_due`], for who only reads: what storage refuses is no reason not to read what is there. It is
+    /// tried again, and who writes is told.
+    pub(super) async fn expire_for_reader(&self) -> Result<(), Error> {
+        match self.expire_if_due().await {
+            Err(Error::Storage(_)) => Ok(()),
+            outcome => outcome,
+        }
+    }
+
+    /// When it was last done and what time it is, if it is due.
+    pub(super) fn expiry_due(&self) -> Option<(i64, i64)> {
         let interval = self.0.options.ttl_interval_millis?;
         let interval = match self.0.expiry.any() {
             true => interval,
             false if self.database().is_shared() => interval.max(IGNORANCE_MILLIS),
             false => return None,
         };
-        let last = self.0.expiry.checked_millis.load(Ordering::Relaxed);
+        let (last, now) = (self.0.expiry.checked_millis.load(Ordering::Relaxed), self.clock().now().millis());
         // A clock that was set back makes it due as well.
-        ((now.millis() - last).abs() >= interval).then_some(last)
+        ((now - last).abs() >= interval).then_some((last, now))
     }
 
-    /// Does some steps, under the lease of `duty` if there is one; whether more is to be done.
-    pub(super) async fn expire(&self, steps: usize, duty: Option<Duty>) -> Result<bool, Error> {
+    /// Does some steps from `place` on, under the lease of `duty` if there is one; whether more is to be done.
+    pub(super) async fn expire(&self, steps: usize, duty: Option<Duty>, place: &mut Place) -> Result<bool, Error> {
         if self.0.options.ttl_interval_millis.is_none() {
             return Ok(false);
         }
@@ -156,8 +185,8 @@ impl Store {
             let pace = &Pace::of(ITEMS);
             loop {
                 let now = self.clock().now();
-                let table = match self.first_expiry(*id, expiring, now).await? {
-                    First::At(table, _) => table,
+                let (table, ahead) = match self.first_expiry(*id, expiring, now, place).await? {
+                    First::At(table, ahead, _) => (table, ahead),
                     First::None => break,
                     First::NoTimeToLive => {
                         is_outdated = true;
@@ -166,9 +195,9 @@ impl Store {
                 };
                 let Some(fewer) = left.checked_sub(1) else { return Ok(true) };
                 left = fewer;
-                let table = &*table;
+                let (table, ahead) = (&*table, &ahead);
                 let body = |transaction: Transaction| async move {
-                    self.expire_step(&transaction, table, pace.rows_of_attempt()).await
+                    self.expire_step(&transaction, table, ahead, pace.rows_of_attempt()).await
                 };
                 let done = match duty {
                     Some(duty) => self.step_of(duty, body).await,
@@ -190,14 +219,14 @@ impl Store {
     }
 
     /// The next moment, no later than `until`, at which an item expires, or a past one at which one has.
-    pub(super) async fn next_expiry(&self, until: Timestamp) -> Result<Option<Timestamp>, Error> {
+    pub(super) async fn next_expiry(&self, until: Timestamp, place: &mut Place) -> Result<Option<Timestamp>, Error> {
         if self.0.options.ttl_interval_millis.is_none() {
             return Ok(None);
         }
         let tables = Arc::clone(&self.0.expiry.known.lock().tables);
         let mut next: Option<Timestamp> = None;
         for (id, expiring) in tables.iter() {
-            if let First::At(_, moment) = self.first_expiry(*id, expiring, until).await? {
+            if let First::At(_, _, moment) = self.first_expiry(*id, expiring, until, place).await? {
                 next = Some(next.map_or(moment, |next| next.min(moment)));
             }
         }
@@ -205,13 +234,20 @@ impl Store {
     }
 
     /// Looks for the first item of a table that is expired at `until` or before.
-    async fn first_expiry(&self, id: u64, expiring: &Expiring, until: Timestamp) -> Result<First, Error> {
+    async fn first_expiry(
+        &self,
+        id: u64,
+        expiring: &Expiring,
+        until: Timestamp,
+        place: &mut Place,
+    ) -> Result<First, Error> {
         for _ in 0..SCHEMA_ATTEMPTS {
             let table = match self.table(&expiring.realm, &expiring.name).await {
                 Ok(table) => table,
                 Err(Error::ResourceNotFound(_)) => return Ok(First::NoTimeToLive),
                 Err(error) => return Err(error),
             };
+            let reached = &*place;
             let outcome = self
                 .snapshot(|transaction| {
                     let table = &table;
@@ -222,17 +258,26 @@ impl Store {
                             fence.await?;
                             return Ok(None);
                         };
-                        let range = time_to_live.expiring(&space, self.clock().now(), until);
-                        let read = RangeRead::new(range.begin, range.end.clone()).snapshot().limited(1);
+                        let range = reached.ahead(id, time_to_live.expiring(&space, self.clock().now(), until));
+                        if range.is_empty() {
+                            fence.await?;
+                            return Ok(Some(None));
+                        }
+                        let read = range.clone().into_read().snapshot().limited(1);
                         let (page, ()) = try_join!(async { Ok::<_, Error>(transaction.range(&read).await?) }, fence)?;
-                        let first = page.pairs.first().map(|pair| space.parse_index_entry(&pair.key)).transpose()?;
-                        let moment = first.and_then(|(_, entry)| entry.sort.first().and_then(moment_of));
-                        Ok(Some(moment))
+                        let Some(first) = page.pairs.first() else { return Ok(Some(None)) };
+                        let (_, entry) = space.parse_index_entry(&first.key)?;
+                        let moment = entry.sort.first().and_then(moment_of);
+                        let moment = moment.ok_or_else(|| corrupt("an entry that says no time"))?;
+                        Ok(Some(Some((KeyRange::new(first.key.to_vec(), range.end), moment))))
                     }
                 })
                 .await;
             return match outcome {
-                Ok(Some(Some(moment))) => Ok(First::At(table, moment)),
+                Ok(Some(Some((ahead, moment)))) => {
+                    place.0.insert(id, ahead.begin.clone());
+                    Ok(First::At(table, ahead, moment))
+                }
                 Ok(Some(None)) => Ok(First::None),
                 Ok(None) => Ok(First::NoTimeToLive),
                 Err(Error::SchemaChanged) => continue,
@@ -242,16 +287,18 @@ impl Store {
         Ok(First::None)
     }
 
-    /// Deletes the first `items` of what has expired, in the order of their expiry.
+    /// Deletes the first `items` of what has expired, in the order of their expiry, of those whose entries lie `ahead`.
     pub(super) async fn expire_step(
         &self,
         transaction: &Transaction,
         table: &Table,
+        ahead: &KeyRange,
         items: usize,
     ) -> Result<(), Error> {
         let Some(time_to_live) = &table.time_to_live else { return Ok(()) };
         let (space, now) = (table.space(self), self.clock().now());
         let range = time_to_live.expired(&space, now);
+        let range = KeyRange::new(range.begin.max(ahead.begin.clone()), range.end);
         if range.is_empty() {
             return Ok(());
         }
@@ -277,8 +324,8 @@ impl Store {
 
 /// What a look at a table found.
 enum First {
-    /// With the definition that was in force.
-    At(Arc<Table>, Timestamp),
+    /// With the definition that was in force, from the first entry on, and its moment.
+    At(Arc<Table>, KeyRange, Timestamp),
     None,
     NoTimeToLive,
 }

@@ -161,7 +161,7 @@ fn keep(desk: &Desk, inner: &Weak<Inner>, interval: Duration) {
         if store.clock().is_frozen() {
             continue;
         }
-        while store.is_expiry_due(store.clock().now()).is_some() {
+        while store.expiry_due().is_some() {
             match kv::wait_on_thread_unless(store.expire_if_due(), || desk.is_stopped()) {
                 Some(Ok(())) if !desk.is_stopped() => {}
                 // Storage may do better the next time, and tells whoever writes.

@@ -184,6 +184,19 @@ impl Store {
         Ok(twin)
     }
 
+    /// A handle to the same database that does not count as the user's.
+    #[must_use]
+    pub fn aside(&self) -> Self {
+        Self(Arc::clone(&self.0), None)
+    }
+
+    /// Closes the database, if this is the last handle.
+    pub fn close_if_last(&self) {
+        if Arc::strong_count(&self.0) == 1 {
+            self.database().close();
+        }
+    }
+
     /// Ends the use of what lies outside of the process, and the waiting of all who follow a table; a database in memory goes
     /// on.
     pub fn close(&self) {

@@ -132,6 +132,7 @@ impl Store {
 
     /// Reads the items of the first keys, all from one snapshot: as many as are together no larger than `bytes`.
     pub async fn get_within(&self, keys: &[(Arc<Table>, Key)], bytes: usize) -> Result<Vec<Option<Item>>, Error> {
+        self.expire_for_reader().await?;
         self.snapshot(|transaction| async move {
             let transaction = &transaction;
             let mut fenced: Vec<&Table> = Vec::new();
@@ -166,6 +167,7 @@ impl Store {
 
     /// One page of a Query, in sort key order.
     pub async fn query(&self, query: &Query<'_>, keep: Filter<'_>) -> Result<Page, Error> {
+        self.expire_for_reader().await?;
         let space = query.table.space(self);
         let condition = query.sort.condition()?;
         let mut range = match (query.index, query.partition) {
@@ -187,6 +189,7 @@ impl Store {
 
     /// One page of a Scan, in an order of its own.
     pub async fn scan(&self, scan: &Scan<'_>, keep: Filter<'_>) -> Result<Page, Error> {
+        self.expire_for_reader().await?;
         let space = scan.table.space(self);
         let (segment, total) = scan.segment.unwrap_or((0, 1));
         let mut range = match scan.index {

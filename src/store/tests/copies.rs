@@ -2,7 +2,7 @@
 
 use super::*;
 
-fn copied(store: &Store, to: kv::Database) -> Result<Store, Error> {
+pub(super) fn copied(store: &Store, to: kv::Database) -> Result<Store, Error> {
     let place = Place { database: to, prefix: "moved".into() };
     now(copy(store.place(), place.clone())).map_err(|error| corrupt(&error.to_string()))?;
     now(Store::open(place.database, place.prefix))

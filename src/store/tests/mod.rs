@@ -4,6 +4,7 @@
 
 mod checkpoints;
 mod copies;
+mod expiry;
 mod follow;
 mod processes;
 mod rounds;
