@@ -202,7 +202,6 @@ class Lane:
         """After an invocation of the next batch: which record failed first, if one did."""
         batch.invocations += 1
         if failed is None:
-            self.failures = 0
             return self.drop(batch)
         self.failures += 1
         done, rest = self._through(batch.entries[:failed]), batch.entries[failed:]
@@ -222,6 +221,7 @@ class Lane:
 
     def drop(self, batch: Batch) -> Settled:
         """Takes the next batch for done, whether it succeeded or is discarded."""
+        self.failures = 0
         if self._batches and self._batches[0] is batch:
             self._batches.popleft()
         if not batch.final:

@@ -8,6 +8,7 @@ lane by one at a time. This file decides nothing about when a batch is due, nor 
 from __future__ import annotations
 
 import json
+import logging
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 Handler = Callable[[dict[str, Any], Any], Any]
 #: Is handed the document that AWS would send to a destination.
 Destination = Callable[[dict[str, Any]], object]
+
+_log = logging.getLogger("fdyno.event_source")
 
 
 class Checkpoint(Protocol):
@@ -88,10 +91,11 @@ class Delivery:
         self._checkpoint = checkpoint
         self.function_name: str = getattr(handler, "__name__", type(handler).__name__).strip("<>")
         self.progress = Progress(position)
-        self.renew_locks()
+        self.begin()
 
-    def renew_locks(self) -> None:
-        """Another thread of a process that forked may have held them."""
+    def begin(self) -> None:
+        """Forgets everything behind the position; in a child process, who held the lock is not there to release it."""
+        self.progress = Progress(self.progress.position)
         self._lock = threading.Lock()
         self._inside = threading.local()
 
@@ -219,5 +223,7 @@ class Delivery:
                 batch_size=len(entries),
             )
             self._on_failure(document)
+        else:
+            _log.warning("%s: %d records discarded: %s", self.function_name, len(entries), batch.condition)
         summary.discarded += len(batch.entries)
         self.advance(lane.drop(batch).done)

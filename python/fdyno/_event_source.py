@@ -12,6 +12,7 @@ in `_event_delivery`, reading is `_stream_reader`'s affair: here they are put to
 from __future__ import annotations
 
 import contextvars
+import inspect
 import json
 import logging
 import os
@@ -26,6 +27,7 @@ from datetime import datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from ._errors import class_of
 from ._event_batches import PAYLOAD_LIMIT, Batch, Entry, Lane, Policy
 from ._event_delivery import Checkpoint, Delivery, Destination, EventSourceSummary, Handler
 from ._filter_criteria import FilterCriteria
@@ -76,26 +78,36 @@ class EventSource:
         self._policy = policy
         self._window = window
         self._filters = filters
+        self._parallelization = parallelization
         after = None if checkpoint is None else checkpoint.load()
         client = database.client("dynamodbstreams", region_name=region)
         self._reader = StreamReader(client, stream_arn, start, after, database.clock.now())
         self._delivery = Delivery(database, region, handler, policy, self._reader, on_failure, checkpoint, after)
+        self._begin()
+
+    def _begin(self) -> None:
+        """Makes everything anew that is between the reader and the handler, and what threads need."""
         #: Read and in no lane yet.
         self._page: deque[dict[str, Any]] = deque()
-        self._lanes = [Lane(policy) for _ in range(parallelization)]
+        self._lanes = [Lane(self._policy) for _ in range(self._parallelization)]
         #: By the database's clock: since when there is something that the batching window holds back.
         self._gathering_since: datetime | None = None
-        self._renew_threads()
-
-    def _renew_threads(self) -> None:
-        """As in a source that was just made: in a child process, the thread and whoever held a lock are not there."""
         self._process = os.getpid()
         #: Held by whoever drives: a call of `drain` or `step`, or the thread.
         self._driver = threading.Lock()
         self._thread: threading.Thread | None = None
         self._stopping = threading.Event()
         self._crash: BaseException | None = None
-        self._delivery.renew_locks()
+
+    def _begin_in_child(self) -> None:
+        """In a child process the thread is not there, nor whoever held a lock; it may have been in the middle of something.
+
+        So the child goes on from the last position, as one that has just been started would.
+        """
+        if self._process != os.getpid():
+            self._reader.return_to(self.position)
+            self._delivery.begin()
+            self._begin()
 
     @property
     def position(self) -> str | None:
@@ -145,8 +157,7 @@ class EventSource:
 
     @contextmanager
     def _driving(self) -> Iterator[EventSourceSummary]:
-        if self._process != os.getpid():
-            self._renew_threads()
+        self._begin_in_child()
         if not self._driver.acquire(blocking=False):
             raise RuntimeError(f"{self!r} is being driven already: by start(), another thread or its own handler")
         summary = EventSourceSummary()
@@ -171,8 +182,7 @@ class EventSource:
         There a batch waits for more records while its batching window lasts by the database's clock, and failures are
         told to `totals` and the logger ``fdyno.event_source``.
         """
-        if self._process != os.getpid():
-            self._renew_threads()
+        self._begin_in_child()
         if self._thread is not None or not self._driver.acquire(blocking=False):
             raise RuntimeError(f"{self!r} is being driven already")
         self._stopping.clear()
@@ -231,7 +241,12 @@ class EventSource:
 
     def _round(self, summary: EventSourceSummary, workers: ThreadPoolExecutor | None) -> float | None:
         """Reads and hands over what is due. Seconds until the next look; `None`: until there are records."""
-        caught_up = self._fill(summary, None)
+        try:
+            caught_up = self._fill(summary, None)
+        except class_of("InternalServerError"):
+            # The storage's affair, which may be over soon.
+            _log.exception("%r", self)
+            return _LAST_PAUSE
         flush = caught_up and self._window_is_over()
         try:
             self._work(summary, workers, flush=flush, at_once=False)
@@ -345,7 +360,7 @@ class EventSource:
                     return error
             elif summary.failures > failures:
                 _log.error("%r: an invocation failed", self, exc_info=summary.errors[-1])
-                lane.not_before = time.monotonic() + min(_FIRST_PAUSE * 2 ** (lane.failures - 1), _LAST_PAUSE)
+                lane.not_before = time.monotonic() + _pause(lane.failures)
         return None
 
     def _next(self, lane: Lane, *, flush: bool) -> Batch | None:
@@ -354,6 +369,11 @@ class EventSource:
 
     def __repr__(self) -> str:
         return f"<event source of {self.table} for {self._delivery.function_name}>"
+
+
+def _pause(failures: int) -> float:
+    """Seconds before the next try, after so many failures in a row; none behind a batch that was discarded."""
+    return min(_FIRST_PAUSE * 2 ** min(failures - 1, 16), _LAST_PAUSE) if failures else 0.0
 
 
 def event_source(
@@ -377,8 +397,8 @@ def event_source(
     checkpoint: Checkpoint | None,
 ) -> EventSource:
     """Checks the parameters as Lambda's CreateEventSourceMapping does, and makes the source."""
-    if not callable(handler):
-        raise TypeError(f"handler={handler!r} cannot be called")
+    if not callable(handler) or inspect.iscoroutinefunction(handler):
+        raise TypeError(f"handler={handler!r} is no function that can be called as Lambda does")
     if on_failure is not None and not callable(on_failure):
         raise TypeError(f"on_failure={on_failure!r} cannot be called")
     if checkpoint is not None and not (hasattr(checkpoint, "load") and hasattr(checkpoint, "commit")):

@@ -48,7 +48,13 @@ class StreamReader:
             # A LATEST iterator would be the only memory of the place, and expires.
             self._begin = _TRIM_HORIZON
             self._after = self._last_before(now)
+        self._origin = self._after
         self._iterator: str | None = self._new_iterator()
+
+    def return_to(self, after: str | None) -> None:
+        """Reads behind the record `after` again; without it, from where this reader began."""
+        self._after = self._origin if after is None else after
+        self._iterator = self._new_iterator()
 
     @property
     def closed(self) -> bool:

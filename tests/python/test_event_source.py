@@ -8,6 +8,7 @@ import threading
 from collections import defaultdict
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
+from random import Random
 
 import boto3
 import pytest
@@ -16,6 +17,7 @@ from tables import NEW_AND_OLD, S, attributes, key_schema, stream
 
 import fdyno
 from fdyno._event_batches import PAYLOAD_LIMIT, STATE_LIMIT
+from fdyno._event_source import _pause
 from fdyno._lambda_event import event_record
 
 #: Longer than anything waits that does happen.
@@ -1197,6 +1199,99 @@ def test_a_child_process_drives_its_own_copy(orders, forking_db, arrivals):
     assert arrivals.batches == [["a"], ["parent"]]
 
 
+def test_pauses_between_tries_grow_and_stay_bounded():
+    assert [_pause(failures) for failures in (0, 1, 2, 3)] == [0, 0.05, 0.1, 0.2]
+    assert _pause(100_000) == 5
+
+
+# All of it together.
+
+
+class Unreliable:
+    """A handler that fails now and then, and knows what it is through with."""
+
+    def __init__(self, random, policy, count):
+        self.random = random
+        self.reports = policy["report_batch_item_failures"]
+        # Some records fail a few times; without a limit of tries, none fails for ever.
+        never = 10**6 if policy["retries"] >= 0 else 3
+        self.failures = {str(number): random.choice([0] * 12 + [1, 2, never]) for number in range(count)}
+        self.done = []
+        self.lock = threading.Lock()
+
+    def __call__(self, event, context):
+        with self.lock:
+            state = event.get("state", {})
+            for name, number in zip([body["dynamodb"]["NewImage"]["n"]["N"] for body in event["Records"]], numbers(event)):
+                if self.failures[name]:
+                    self.failures[name] -= 1
+                    if not self.reports:
+                        raise LookupError(name)
+                    return {"state": state, "batchItemFailures": [{"itemIdentifier": number}]}
+                if self.reports:
+                    self.done.append(name)
+            if not self.reports:
+                self.done += [body["dynamodb"]["NewImage"]["n"]["N"] for body in event["Records"]]
+            return {"state": state}
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_whatever_fails_nothing_is_lost_and_nothing_overtakes(orders, seed):
+    random = Random(seed)
+    orders.clock.freeze()
+    client, count = orders.client(), random.randint(1, 80)
+    for number in range(count):
+        client.put_item(TableName="orders", Item={"pk": S(random.choice("abcdefg")), "n": {"N": str(number)}})
+        orders.clock.advance(seconds=random.choice([0, 0, 1, 30]))
+    tumbling = random.random() < 0.3
+    policy = {
+        "batch_size": random.randint(1, 9),
+        "bisect_on_error": random.random() < 0.5,
+        "retries": random.choice([-1, -1, 0, 1, 3]),
+        "report_batch_item_failures": random.random() < 0.5,
+        "tumbling_window": 60 if tumbling else None,
+        "parallelization": 1 if tumbling else random.choice([1, 2, 5]),
+    }
+    restarting = random.random() < 0.5
+    handler, kept, discarded = Unreliable(random, policy, count), Kept(), []
+    changes = list(orders.changes("orders"))
+    names = {change.sequence_number: str(change.new["n"]) for change in changes}
+    orders.clock.advance(seconds=600)
+
+    def source():
+        return orders.event_source("orders", handler, checkpoint=kept, on_failure=discarded.append, **policy)
+
+    current, drained = source(), False
+    for _ in range(1000):
+        try:
+            if random.random() < 0.5:
+                drained = current.step().invocations == 0
+            else:
+                current.drain()
+        except (LookupError, fdyno.BatchFailed):
+            assert policy["retries"] == -1
+        if drained:
+            break
+        if restarting and random.random() < 0.4:
+            current = source()
+    assert drained and current.position == kept.load() == changes[-1].sequence_number
+    assert kept.positions == sorted(set(kept.positions), key=int)
+    batches = [document["DDBStreamBatchInfo"] for document in discarded]
+    ranges = [(int(batch["startSequenceNumber"]), int(batch["endSequenceNumber"])) for batch in batches]
+    missing = set(names.values()) - set(handler.done)
+    assert policy["retries"] >= 0 or not discarded
+    assert len(missing) <= sum(batch["batchSize"] for batch in batches)
+    for number, name in names.items():
+        assert name not in missing or any(low <= int(number) <= high for low, high in ranges)
+    if not restarting:
+        assert len(handler.done) == len(set(handler.done))
+    by_key = defaultdict(list)
+    keys_of = {str(change.new["n"]): change.keys["pk"] for change in changes}
+    for name in dict.fromkeys(handler.done):
+        by_key[keys_of[name]].append(int(name))
+    assert all(order == sorted(order) for order in by_key.values()), by_key
+
+
 # Parameters.
 
 
@@ -1235,8 +1330,12 @@ def test_a_parameter_of_another_type_is_refused(orders, parameters):
 
 
 def test_a_handler_that_cannot_be_called_is_refused(orders):
-    with pytest.raises(TypeError, match="handler="):
-        orders.event_source("orders", "handler")
+    async def later(event, context):
+        pass
+
+    for handler in ("handler", later):
+        with pytest.raises(TypeError, match="handler="):
+            orders.event_source("orders", handler)
 
 
 def test_bounds_are_allowed(orders):
