@@ -262,10 +262,8 @@ class Progress:
     def done(self, sequence_number: str) -> None:
         self._done.add(sequence_number)
 
-    def advance(self) -> bool:
-        """Moves the position as far as it goes; whether it moved."""
-        before = self.position
+    def advance(self) -> None:
+        """Moves the position as far as it goes."""
         while self._read and self._read[0] in self._done:
             self.position = self._read.popleft()
             self._done.discard(self.position)
-        return self.position != before

@@ -91,6 +91,7 @@ class Delivery:
         self._checkpoint = checkpoint
         self.function_name: str = getattr(handler, "__name__", type(handler).__name__).strip("<>")
         self.progress = Progress(position)
+        self._committed = position
         self.begin()
 
     def begin(self) -> None:
@@ -112,8 +113,11 @@ class Delivery:
         with self._lock:
             for entry in done:
                 self.progress.done(entry.sequence_number)
-            if self.progress.advance() and self._checkpoint is not None and self.progress.position is not None:
-                self._checkpoint.commit(self.progress.position)
+            self.progress.advance()
+            position = self.progress.position
+            if self._checkpoint is not None and position is not None and position != self._committed:
+                self._checkpoint.commit(position)
+                self._committed = position
 
     def deliver(self, lane: Lane, batch: Batch, summary: EventSourceSummary) -> Exception | None:
         """Invokes the handler with the next batch, or discards it; the error, if that batch is next once more."""

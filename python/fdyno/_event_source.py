@@ -143,6 +143,7 @@ class EventSource:
         """
         with self._driving() as summary:
             caught_up = self._fill(summary, None)
+            self._delivery.advance([])
             while summary.invocations == 0:
                 # A lane without a first record may have a tumbling window to finish.
                 lanes = sorted(self._lanes, key=lambda lane: (lane.first is None, int(lane.first or 0)))
@@ -251,7 +252,9 @@ class EventSource:
         try:
             self._work(summary, workers, flush=flush, at_once=False)
         except Exception:
-            # A destination or a checkpoint that fails: what it was not told of is not done, and comes again.
+            if self._database._core.closed:
+                raise
+            # A destination or a checkpoint that fails is told again.
             _log.exception("%r", self)
             return _LONGEST_WAIT
         if summary.invocations > 0:
@@ -286,7 +289,8 @@ class EventSource:
                 if until is not None and int(self._page[0]["dynamodb"]["SequenceNumber"]) > int(until):
                     return True
                 self._take(self._page.popleft(), summary)
-            self._delivery.advance([])
+            # So that those without the handler take no memory; what this leads to is kept by whoever drives.
+            self._delivery.progress.advance()
             self._page.extend(self._reader.page())
             if not self._page:
                 return True
@@ -327,6 +331,8 @@ class EventSource:
         self, summary: EventSourceSummary, workers: ThreadPoolExecutor | None, *, flush: bool, at_once: bool
     ) -> Exception | None:
         """Hands over what the lanes have; the error of the first batch that is stuck, if one is."""
+        # Records may be done already, because they passed no filter.
+        self._delivery.advance([])
         if workers is None:
             return self._work_off(self._lanes[0], summary, flush, at_once)
         parts = [EventSourceSummary() for _ in self._lanes]

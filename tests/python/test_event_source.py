@@ -16,6 +16,7 @@ from conftest import create_table
 from tables import NEW_AND_OLD, S, attributes, key_schema, stream
 
 import fdyno
+from fdyno._errors import class_of
 from fdyno._event_batches import PAYLOAD_LIMIT, STATE_LIMIT
 from fdyno._event_source import _pause
 from fdyno._lambda_event import event_record
@@ -685,14 +686,35 @@ def test_a_checkpoint_says_where_to_go_on(orders):
 
 def test_a_checkpoint_that_fails_is_told_and_the_source_goes_on(orders):
     put(orders, "a", "b")
-    kept = Kept()
-    source = orders.event_source("orders", Recorder(), batch_size=1, checkpoint=kept)
-    commit, kept.commit = kept.commit, lambda position: 1 / 0
-    with pytest.raises(ZeroDivisionError):
-        source.drain()
+    kept, seen = Kept(), Recorder()
+    source = orders.event_source("orders", seen, batch_size=1, checkpoint=kept)
+    commit = kept.commit
+    for _ in range(2):
+        # The second time, before anything else is handed over.
+        kept.commit = lambda position: 1 / 0
+        with pytest.raises(ZeroDivisionError):
+            source.drain()
+        assert (seen.batches, kept.positions) == ([["a"]], [])
     kept.commit = commit
     source.drain()
-    assert kept.load() == source.position == [change.sequence_number for change in orders.changes("orders")][-1]
+    assert seen.batches == [["a"], ["b"]]
+    assert kept.positions == [change.sequence_number for change in orders.changes("orders")]
+
+
+def test_a_checkpoint_that_fails_in_the_thread_is_tried_again(orders, arrivals, caplog):
+    put(orders, "a")
+    kept, committed = Kept(), threading.Event()
+
+    def fail_once(position):
+        kept.commit = lambda position: (kept.positions.append(position), committed.set())
+        raise ConnectionError("no disk")
+
+    kept.commit = fail_once
+    # No record passes: nothing but the position moves.
+    with orders.event_source("orders", arrivals, filters={"eventName": ["REMOVE"]}, checkpoint=kept) as source:
+        assert committed.wait(PATIENCE)
+    assert kept.positions == [source.position] and arrivals.events == []
+    assert "no disk" in caplog.text
 
 
 # Streams that end.
@@ -1015,7 +1037,7 @@ def test_the_thread_hands_over_what_comes(orders, arrivals):
         arrivals.wait(2)
     assert arrivals.batches == [["before"], ["a"]]
     put(orders, "b")
-    assert threading.active_count() == 1 or not any(thread.name == "fdyno orders" for thread in threading.enumerate())
+    assert not any(thread.name == "fdyno orders" for thread in threading.enumerate())
     # It can be driven by hand, and started again.
     assert source.drain().records == 1
     with source:
@@ -1165,6 +1187,29 @@ def test_a_destination_that_fails_is_told_again_in_the_thread(orders, arrivals, 
         assert told.wait(PATIENCE)
     assert len(arrivals.events) == 1 and source.totals.discarded == 1
     assert "no queue" in caplog.text
+
+
+def test_an_error_of_the_storage_is_waited_out_in_the_thread(orders, arrivals, caplog, monkeypatch):
+    monkeypatch.setattr("fdyno._event_source._LAST_PAUSE", 0.01)
+    put(orders, "a")
+    source = orders.event_source("orders", arrivals)
+    page = source._reader.page
+
+    def fail_once():
+        source._reader.page = page
+        error = {"Code": "InternalServerError", "Message": "no space"}
+        raise class_of("InternalServerError")({"Error": error}, "GetRecords")
+
+    source._reader.page = fail_once
+    with source:
+        arrivals.wait(1)
+    assert "no space" in caplog.text
+
+
+def test_what_is_given_up_without_a_destination_is_logged(orders, caplog):
+    put(orders, "a", "b")
+    orders.event_source("orders", Recorder(poisoned_by("a")), retries=0).drain()
+    assert "2 records discarded: RetryAttemptsExhausted" in caplog.text
 
 
 def test_the_end_of_the_database_ends_the_thread_quietly(tmp_path, arrivals, caplog):
