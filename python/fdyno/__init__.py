@@ -12,10 +12,13 @@ from typing import Any
 
 from . import _hook
 from ._activation import Activation, Call, state
+from ._batches import Batch, Batches, BatchTransaction
 from ._changes import ABSENT, Change, Changes, Difference
+from ._checkpoints import Checkpoint, Checkpoints
 from ._client import Client
 from ._copy import CopyResult, copy
 from ._database import Database, connect
+from ._errors import CheckpointMoved
 from ._event_delivery import EventSourceSummary
 from ._event_source import EventSource
 from ._fdyno import (
@@ -35,10 +38,16 @@ from ._tables import Table, Tables
 __all__ = [
     "ABSENT",
     "Activation",
+    "Batch",
     "BatchFailed",
+    "BatchTransaction",
+    "Batches",
     "Call",
     "Change",
     "Changes",
+    "Checkpoint",
+    "CheckpointMoved",
+    "Checkpoints",
     "Client",
     "Clock",
     "ClusterError",

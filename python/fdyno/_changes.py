@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Union
 
 from . import _display
-from ._errors import class_of
+from ._batches import Batches
+from ._errors import CheckpointMoved, class_of
+from ._fdyno import DatabaseError
+from ._reader import MOST, Place, Reader
 from ._values import Item, plain_item
 
 if TYPE_CHECKING:
@@ -18,6 +21,9 @@ if TYPE_CHECKING:
 
 #: A notebook shows this many changes.
 SHOWN = 50
+
+#: Where reading begins: ``"trim_horizon"``, ``"latest"``, behind a sequence number, or at a time.
+Start = Union[str, datetime]
 
 
 class _Absent:
@@ -85,13 +91,36 @@ class Change:
 
 
 class Changes:
-    """The changes of one table's stream, oldest first. Every iteration starts at the oldest record there is."""
+    """The changes of one table's stream, oldest first: iterate it, or ``async for``; as often and by as many as you like.
 
-    def __init__(self, database: Database, table: str, region: str, stream_arn: str | None = None) -> None:
+    Every iteration begins where `start` says, or, with a checkpoint, where that is.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        table: str,
+        region: str,
+        stream_arn: str | None = None,
+        start: Start = "trim_horizon",
+        follow: bool = False,
+        checkpoint: str | None = None,
+    ) -> None:
+        self._database = database
+        self._region = region
         self._client = database.client("dynamodbstreams", region_name=region)
         self._database_client = database.client("dynamodb", region_name=region)
+        self._start = _start(start)
+        self._follow = follow
         self.table = table
+        self.checkpoint = checkpoint
         self.stream_arn = stream_arn or self._newest_stream()
+        #: Where it begins, if that is to stay where it is now.
+        self._place: Place | None = None
+        if start != "trim_horizon":
+            self._place = self._first_place()
+        if checkpoint is not None:
+            self._begin(Reader(database, table, region, checkpoint))
 
     def _newest_stream(self) -> str:
         exists = True
@@ -127,37 +156,131 @@ class Changes:
         return arn
 
     def __iter__(self) -> Iterator[Change]:
-        """Every change up to now."""
-        for page in self._pages():
-            if not page:
-                return
-            yield from page
+        """Every change up to now; with ``follow=True``, then those that come, until the stream or the database is closed.
 
-    def follow(self, interval: float = 0.05) -> Iterator[Change]:
-        """Every change, past and future; looks for new ones every `interval` seconds. Ends when the stream is closed."""
-        for page in self._pages():
-            if page:
-                yield from page
-            else:
-                time.sleep(interval)
+        With a checkpoint a change is done when the next one is asked for. The checkpoint moves behind what is done at the end
+        of each page, before waiting, and at the end of the iteration.
+        """
+        return self._iterate(self._follow)
 
-    def _pages(self) -> Iterator[list[Change]]:
-        """Pages of records, an empty one whenever the end is reached; ends itself only when the stream is closed."""
-        stream = self._client.describe_stream(StreamArn=self.stream_arn)["StreamDescription"]
-        for shard in stream["Shards"]:
-            position: str | None = self._client.get_shard_iterator(
-                StreamArn=self.stream_arn, ShardId=shard["ShardId"], ShardIteratorType="TRIM_HORIZON"
-            )["ShardIterator"]
-            while position is not None:
-                answer = self._client.get_records(ShardIterator=position)
-                position = answer.get("NextShardIterator")
-                if answer["Records"] or position is not None:
-                    yield [Change.from_record(record) for record in answer["Records"]]
+    def __aiter__(self) -> AsyncIterator[Change]:
+        return self._iterate_async()
+
+    def follow(self) -> Iterator[Change]:
+        """As iterating with ``follow=True``: every change, past and future."""
+        return self._iterate(follow=True)
+
+    def batches(self, size: int = 100) -> Batches:
+        """The changes in batches of up to `size`, none of them empty. The checkpoint moves only when a batch is committed."""
+        return Batches(self, size)
+
+    def _first_place(self) -> Place:
+        """Where reading begins without a checkpoint."""
+        reader = Reader(self._database, self.table, self._region)
+        self._open(reader)
+        return reader.place
+
+    def _beginning(self) -> tuple[str, dict[str, Any]]:
+        if self._place is None:
+            return self.stream_arn, self._start
+        start = {"Start": "AFTER_SEQUENCE_NUMBER", "SequenceNumber": self._place.position}
+        return self._place.stream_arn, start
+
+    def _open(self, reader: Reader) -> None:
+        reader.open(*self._beginning())
+
+    def _begin(self, reader: Reader) -> bool:
+        """Opens the stream and leaves a new checkpoint there, unless there is one of its name."""
+        self._open(reader)
+        try:
+            reader.move(reader.place)
+        except CheckpointMoved:
+            return False
+        return True
+
+    def _iterate(self, follow: bool) -> Iterator[Change]:
+        reader = self._reader()
+        try:
+            for changes in self._pages(reader, MOST, follow, commits=True):
+                for change in changes:
+                    yield change
+                    # Not reached if the loop's body raises or breaks: that change is not done.
+                    reader.done(change.sequence_number)
+        finally:
+            if not reader.is_closed:
+                reader.commit()
+
+    async def _iterate_async(self) -> AsyncIterator[Change]:
+        reader = self._reader()
+        try:
+            async with aclosing(self._pages_async(reader, MOST, commits=True)) as pages:
+                async for changes in pages:
+                    for change in changes:
+                        yield change
+                        reader.done(change.sequence_number)
+        finally:
+            if not reader.is_closed:
+                await reader.commit_async()
+
+    def _reader(self) -> Reader:
+        return Reader(self._database, self.table, self._region, self.checkpoint)
+
+    def _pages(
+        self, reader: Reader, size: int, follow: bool | None = None, commits: bool = False
+    ) -> Iterator[list[Change]]:
+        """Changes by the page, none of them empty."""
+        follow = self._follow if follow is None else follow
+        try:
+            if self.checkpoint is None:
+                self._open(reader)
+            elif not (reader.resume() or self._begin(reader)):
+                reader.resume()  # Another consumer has just left a checkpoint.
+            while not reader.over:
+                records = reader.read(size)
+                if records:
+                    yield [Change.from_record(record) for record in records]
+                if commits:
+                    reader.commit()
+                if reader.at_end:
+                    reader.go_on()
+                if reader.at_end and not reader.over and not (follow and reader.wait()):
+                    return
+        except DatabaseError:
+            # Who follows has no other end to come to.
+            if not (follow and reader.is_closed):
+                raise
+
+    async def _pages_async(
+        self, reader: Reader, size: int, commits: bool = False
+    ) -> AsyncGenerator[list[Change], None]:
+        try:
+            if self.checkpoint is None:
+                await reader.open_async(*self._beginning())
+            elif not (await reader.resume_async() or self._begin(reader)):
+                await reader.resume_async()
+            while not reader.over:
+                records = await reader.read_async(size)
+                if records:
+                    yield [Change.from_record(record) for record in records]
+                if commits:
+                    await reader.commit_async()
+                if reader.at_end:
+                    await reader.go_on_async()
+                if reader.at_end and not reader.over and not (self._follow and await reader.wait_async()):
+                    return
+        except DatabaseError:
+            if not (self._follow and reader.is_closed):
+                raise
+
+    def _look(self) -> Iterator[Change]:
+        """Every change up to now, for those who only look: no checkpoint moves."""
+        for changes in self._pages(self._reader(), MOST, follow=False):
+            yield from changes
 
     def _rows(self) -> list[dict[str, Any]]:
         """One flat mapping a change: `key.…`, `old.…` and `new.…` columns."""
         rows = []
-        for change in self:
+        for change in self._look():
             row: dict[str, Any] = {
                 "sequence_number": change.sequence_number,
                 "time": change.time,
@@ -206,7 +329,7 @@ class Changes:
     def _repr_html_(self) -> str:
         shown: list[Change] = []
         more = 0
-        for change in self:
+        for change in self._look():
             if len(shown) < SHOWN:
                 shown.append(change)
             else:
@@ -220,6 +343,17 @@ class Changes:
             rows.append((change.time.strftime("%Y-%m-%d %H:%M:%S"), change.kind, keys, old, new))
         note = f"and {more} more" if more else ""
         return _display.table(("time", "kind", "keys", "old", "new"), rows, f"changes of {self.table}", note)
+
+
+def _start(start: Start) -> dict[str, Any]:
+    """As `OpenStream` takes it."""
+    if isinstance(start, datetime):
+        return {"Start": "AT_TIMESTAMP", "Timestamp": start}
+    if start in ("trim_horizon", "latest"):
+        return {"Start": start.upper()}
+    if start.isdecimal():
+        return {"Start": "AFTER_SEQUENCE_NUMBER", "SequenceNumber": start}
+    raise ValueError(f"start={start!r}: 'trim_horizon', 'latest', a sequence number or a datetime")
 
 
 def _json(value: Any) -> str:

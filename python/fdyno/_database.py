@@ -13,7 +13,8 @@ from typing import Any, Literal, NamedTuple
 
 from . import _errors, _fdyno, _hook
 from ._activation import Activation, Passthrough, state
-from ._changes import Changes
+from ._changes import Changes, Start
+from ._checkpoints import Checkpoints
 from ._client import Client, operations_of, snake_case
 from ._event_delivery import Checkpoint, Destination, Handler
 from ._event_source import EventSource, event_source
@@ -58,7 +59,8 @@ class Database:
 
         It stays active and attached where it is: calls that come to it are refused from now on (`DatabaseError`), so that
         none of them reaches AWS by surprise. `deactivate` and `detach` let clients go, before or after. Closing twice does
-        no harm. A database in memory has nothing to close and goes on. Databases are also closed when nothing refers to
+        no harm. A database in memory has nothing to close and goes on. In any database, whoever follows changes comes to an
+        end. Databases are also closed when nothing refers to
         them any more, and at exit.
         """
         self._core.close()
@@ -115,13 +117,30 @@ class Database:
         return _finish(outcome, native.name)
 
     def changes(
-        self, table: str, *, stream_arn: str | None = None, region_name: str | None = None
+        self,
+        table: str,
+        *,
+        start: Start = "trim_horizon",
+        follow: bool = False,
+        checkpoint: str | None = None,
+        stream_arn: str | None = None,
+        region_name: str | None = None,
     ) -> Changes:
         """The changes of a table's newest stream (or of `stream_arn`), oldest first.
 
+        They begin with the oldest there is, or with ``start="latest"`` with those committed from now on, or behind a change,
+        by its sequence number, or at a time (an aware `datetime`). With ``follow=True`` an iteration goes on with what comes,
+        until the stream or the database is closed. A `checkpoint` is a name under which the database keeps how far you have
+        come: `start` then says where a new one begins.
+
         Raises `ValueError` when the region has no such table, or the table has no stream.
         """
-        return Changes(self, table, configured_region() if region_name is None else region_name, stream_arn)
+        region = configured_region() if region_name is None else region_name
+        return Changes(self, table, region, stream_arn, start, follow, checkpoint)
+
+    def checkpoints(self, table: str, *, region_name: str | None = None) -> Checkpoints:
+        """The checkpoints of a table, by name."""
+        return Checkpoints(self, table, configured_region() if region_name is None else region_name)
 
     def event_source(
         self,

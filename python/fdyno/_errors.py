@@ -10,6 +10,10 @@ from typing import Any, cast
 
 from botocore.exceptions import ClientError
 
+class CheckpointMoved(RuntimeError):
+    """A checkpoint is not where its consumer left it: another one of the same name has moved it. Nothing was written."""
+
+
 #: The errors whose model spells its message with a capital letter.
 _CAPITAL = frozenset(
     {"IdempotentParameterMismatchException", "TransactionCanceledException", "TransactionInProgressException"}

@@ -47,7 +47,10 @@ class Local:
     ) -> None:
         activation, self._activation = self._activation, None
         if activation is not None:
+            database = activation.database
             activation.end()
+            if database is not None:
+                database.close()  # It goes on; who follows its changes does not.
 
     async def __aenter__(self) -> Database:
         return self.__enter__()

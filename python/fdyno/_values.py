@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal
-from typing import Any
+from functools import lru_cache
+from typing import Any, cast
 
 Item = dict[str, Any]
 
@@ -36,3 +38,20 @@ def plain(value: dict[str, Any]) -> Any:
 
 def plain_item(item: dict[str, dict[str, Any]]) -> Item:
     return {name: plain(value) for name, value in item.items()}
+
+
+@lru_cache(maxsize=None)
+def _serializer() -> Any:
+    # boto3 is imported only by those who write.
+    from boto3.dynamodb.types import TypeSerializer
+
+    return TypeSerializer()
+
+
+def typed(value: Any) -> dict[str, Any]:
+    """The attribute value of a Python value, by boto3's own rules: no floats, which would be rounded."""
+    return cast("dict[str, Any]", _serializer().serialize(value))
+
+
+def typed_item(item: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    return {name: typed(value) for name, value in item.items()}

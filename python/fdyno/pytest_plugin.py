@@ -46,7 +46,7 @@ def fdyno_db(fdyno_seed: Database) -> Iterator[Database]:
     except NotImplementedError:
         reason = f"fdyno_seed gave {fdyno_seed!r}, which cannot fork: it must give a database in memory, 'memory:'"
         pytest.fail(reason, pytrace=False)
-    with database.activate():
+    with database, database.activate():
         yield database
 
 

@@ -91,7 +91,8 @@ pub enum StreamStart {
     Latest,
     At(String),
     After(String),
-    /// As `After`, for a change that is known to be done: it may be trimmed itself, if nothing behind it is.
+    /// As `After`, for a place up to which all is done: it may be trimmed itself, if nothing behind it is, and may lie behind
+    /// the end of a closed stream.
     Behind(String),
     AtTimestamp(Timestamp),
 }
@@ -307,7 +308,10 @@ impl Store {
                 }
                 StreamStart::At(number) => self.given_position(stream, number, trimmed.max(gone), now)?,
                 StreamStart::After(number) => self.given_position(stream, number, trimmed.max(gone), now)?.next(),
-                StreamStart::Behind(number) => self.given_position(stream, number, None, now)?.next(),
+                StreamStart::Behind(number) => {
+                    let done = Position::parse(number).filter(|done| (stream.start..=now).contains(done));
+                    done.ok_or_else(|| invalid_number(number))?.next()
+                }
             };
             Ok(Cursor(cursor.to_bytes()))
         })
@@ -321,11 +325,10 @@ impl Store {
         trimmed: Option<Position>,
         now: Position,
     ) -> Result<Position, Error> {
-        let invalid = || Error::validation(format!("Invalid SequenceNumber: {number}"));
-        let position = Position::parse(number).ok_or_else(invalid)?;
+        let position = Position::parse(number).ok_or_else(|| invalid_number(number))?;
         let end = stream.end.unwrap_or(now);
         if position < stream.start || position > end {
-            return Err(invalid());
+            return Err(invalid_number(number));
         }
         if trimmed.is_some_and(|trimmed| position <= trimmed) && position != stream.start {
             return Err(trimmed_access());
@@ -462,6 +465,10 @@ impl Store {
 
 fn unless_gone(stream: Stream, horizon: Position) -> Result<Stream, Error> {
     if stream.is_gone(horizon) { Err(no_such_stream(&stream.arn())) } else { Ok(stream) }
+}
+
+fn invalid_number(number: &str) -> Error {
+    Error::validation(format!("Invalid SequenceNumber: {number}"))
 }
 
 pub(super) fn trimmed_access() -> Error {

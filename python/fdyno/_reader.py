@@ -1,0 +1,224 @@
+"""Reads one table's streams by position, waits for what comes, and keeps a checkpoint.
+
+A position is the sequence number of the last change that is done: unlike a shard iterator it does not expire. Everything
+here comes twice, for threads and for asyncio; what both have in common makes the request and takes the answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from . import _errors
+
+if TYPE_CHECKING:
+    from ._database import Database
+
+Record = dict[str, Any]
+Request = tuple[str, dict[str, Any]]
+
+#: Most records that one reading gives.
+MOST = 1000
+
+
+class Place(NamedTuple):
+    """A position in one stream."""
+
+    stream_arn: str
+    position: str
+
+
+class Reader:
+    """Reads on from a place, or from where its checkpoint is, record by record as ``get_records`` tells them.
+
+    `over` says that there will never be more: the stream has ended (with a checkpoint: and no other has followed it), or the
+    database was closed.
+    """
+
+    def __init__(self, database: Database, table: str, region: str, checkpoint: str | None = None) -> None:
+        self._core = database._core
+        self._region = region
+        self._table = table
+        self._checkpoint = checkpoint
+        self._follower: Any = None
+        self._stream_arn = ""
+        self._position = ""
+        self._found = True
+        self._is_drained = False
+        #: Where the checkpoint is, and where it may go.
+        self._committed: Place | None = None
+        self._done: Place | None = None
+        #: Whether there was no more at the last reading.
+        self.at_end = False
+        self.over = False
+
+    @property
+    def place(self) -> Place:
+        """Behind everything that was read."""
+        return Place(self._stream_arn, self._position)
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether the database is closed."""
+        return self._core.closed
+
+    # What both worlds have in common.
+
+    def _enter(self, stream: dict[str, Any]) -> None:
+        self._stream_arn, self._position = stream["StreamArn"], stream["Position"]
+        self._follower = self._core.follower(stream["TableId"])
+        self._found, self.at_end, self._is_drained = True, False, False
+
+    def _opening(self, stream_arn: str, start: dict[str, Any]) -> Request:
+        return "OpenStream", {"StreamArn": stream_arn, **start}
+
+    def _resuming(self) -> Request:
+        return "ResumeCheckpoint", {"TableName": self._table, "Name": self._checkpoint}
+
+    def _resumed(self, answer: dict[str, Any]) -> bool:
+        """Whether the checkpoint is there."""
+        if "Checkpoint" not in answer:
+            return False
+        shown = answer["Checkpoint"]
+        self._committed = self._done = Place(shown["StreamArn"], shown["Position"])
+        if "Stream" in answer:
+            self._enter(answer["Stream"])
+        else:
+            self.at_end = self.over = True
+        return True
+
+    def _reading(self, limit: int) -> Request:
+        self._follower.look(self._found)
+        return "ReadStream", {"StreamArn": self._stream_arn, "Position": self._position, "Limit": limit}
+
+    def _read(self, answer: dict[str, Any]) -> list[Record]:
+        records: list[Record] = answer["Records"]
+        self._position, self.at_end = answer["Position"], answer["IsLast"]
+        self._found, self._is_drained = bool(records), answer["IsDrained"]
+        if records and not self._is_drained:
+            # The number of a record, where there is one.
+            self._position = records[-1]["dynamodb"]["SequenceNumber"]
+        if self._is_drained and not records:
+            self._done = self.place
+        if self._is_drained and self._checkpoint is None:
+            self.over = True
+        return records
+
+    def _following(self) -> Request:
+        return "NextStream", {"TableName": self._table, "Position": self._position}
+
+    def _followed(self, answer: dict[str, Any]) -> None:
+        if "Stream" in answer:
+            self._enter(answer["Stream"])
+        else:
+            self.over = True
+
+    def _waited(self, outcome: bool | None) -> bool:
+        if outcome is None:
+            self.over = True
+        return bool(outcome)
+
+    def _moving(self, to: Place, writes: Sequence[dict[str, Any]]) -> Request:
+        parameters: dict[str, Any] = {"TableName": self._table, "Name": self._checkpoint, "To": _spelled(to)}
+        parameters["From"] = "Nowhere" if self._committed is None else {"At": _spelled(self._committed)}
+        if writes:
+            parameters["TransactItems"] = list(writes)
+        return "MoveCheckpoint", parameters
+
+    def _moved(self, to: Place, answer: dict[str, Any]) -> None:
+        if not answer["Moved"]:
+            raise _errors.CheckpointMoved(
+                f"checkpoint {self._checkpoint!r} of table {self._table!r} is not where this reader left it: another one of its "
+                "name has moved it, or it was reset or deleted. Nothing was written."
+            )
+        self._committed = to
+        if self._done is None or self._done.position < to.position:
+            self._done = to
+
+    def is_committed(self, place: Place) -> bool:
+        """Whether the checkpoint is at a place or behind it already."""
+        return self._committed is not None and place.position <= self._committed.position
+
+    def done(self, sequence_number: str) -> None:
+        """Says that a change is done: the next commit takes the checkpoint behind it."""
+        self._done = Place(self._stream_arn, sequence_number)
+
+    @property
+    def _is_due(self) -> bool:
+        return self._checkpoint is not None and self._done is not None and self._done != self._committed
+
+    # For threads.
+
+    def _ask(self, request: Request) -> dict[str, Any]:
+        return _answer(self._core.extend(*request, self._region), request)
+
+    def open(self, stream_arn: str, start: dict[str, Any]) -> None:
+        """Begins in a stream, where `start` says."""
+        self._enter(self._ask(self._opening(stream_arn, start)))
+
+    def resume(self) -> bool:
+        """Begins where the checkpoint is; false if there is none yet."""
+        return self._resumed(self._ask(self._resuming()))
+
+    def read(self, limit: int = MOST) -> list[Record]:
+        """The next records; none at the end of what there is."""
+        return self._read(self._ask(self._reading(limit)))
+
+    def go_on(self) -> None:
+        """At the end of a stream that has ended: with a checkpoint, begins the one that followed it."""
+        if self._is_drained and not self.over:
+            self._followed(self._ask(self._following()))
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Waits, after a reading to the end, until there may be more, for `timeout` seconds at most."""
+        return self._waited(self._follower.wait(timeout))
+
+    def move(self, to: Place, writes: Sequence[dict[str, Any]] = ()) -> None:
+        """Moves the checkpoint from where this reader knows it to be, together with writes, or raises `CheckpointMoved`."""
+        self._moved(to, self._ask(self._moving(to, writes)))
+
+    def commit(self) -> None:
+        """Moves the checkpoint behind what is done."""
+        if self._is_due and self._done is not None:
+            self.move(self._done)
+
+    # For asyncio.
+
+    async def _ask_async(self, request: Request) -> dict[str, Any]:
+        outcome = self._core.extend_async(*request, self._region)
+        return _answer(outcome if isinstance(outcome, tuple) else await outcome, request)
+
+    async def open_async(self, stream_arn: str, start: dict[str, Any]) -> None:
+        self._enter(await self._ask_async(self._opening(stream_arn, start)))
+
+    async def resume_async(self) -> bool:
+        return self._resumed(await self._ask_async(self._resuming()))
+
+    async def read_async(self, limit: int = MOST) -> list[Record]:
+        return self._read(await self._ask_async(self._reading(limit)))
+
+    async def go_on_async(self) -> None:
+        if self._is_drained and not self.over:
+            self._followed(await self._ask_async(self._following()))
+
+    async def wait_async(self, timeout: float | None = None) -> bool:
+        return self._waited(await self._follower.wait_async(timeout))
+
+    async def move_async(self, to: Place, writes: Sequence[dict[str, Any]] = ()) -> None:
+        self._moved(to, await self._ask_async(self._moving(to, writes)))
+
+    async def commit_async(self) -> None:
+        if self._is_due and self._done is not None:
+            await self.move_async(self._done)
+
+
+def _spelled(place: Place) -> dict[str, str]:
+    return {"StreamArn": place.stream_arn, "Position": place.position}
+
+
+def _answer(outcome: Any, request: Request) -> dict[str, Any]:
+    status, parsed = outcome
+    if status >= 300:
+        _errors.raise_for(parsed, request[0])
+    answer: dict[str, Any] = parsed
+    return answer

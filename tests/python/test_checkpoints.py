@@ -1,0 +1,475 @@
+"""Checkpoints: where a consumer goes on, at least once by itself, exactly once when what it writes shares the transaction."""
+
+import asyncio
+import decimal
+import os
+import subprocess
+import sys
+import textwrap
+import threading
+from datetime import datetime, timezone
+
+import pytest
+from boto3.dynamodb.conditions import Attr
+from boto3.dynamodb.types import Binary
+from botocore.exceptions import ClientError
+from conftest import create_table
+
+import fdyno
+
+STREAM = {"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"}
+
+
+@pytest.fixture
+def orders(db):
+    create_table(db.client(), StreamSpecification=STREAM)
+    create_table(db.client(), "totals")
+    return db
+
+
+def put(db, *keys, table="orders"):
+    for key in keys:
+        db.client().put_item(TableName=table, Item={"pk": {"S": key}})
+
+
+def key(change):
+    return change.keys["pk"]
+
+
+def billing(db, **more):
+    return db.changes("orders", checkpoint="billing", **more)
+
+
+def left(db):
+    """What a consumer of the checkpoint would see now, without moving it."""
+    return list(map(key, billing(db)._look()))
+
+
+def totals(db):
+    return {item["pk"]: item for item in db.table("totals")}
+
+
+def test_a_loop_goes_on_where_the_last_one_came_to_its_end(orders):
+    put(orders, "a", "b")
+    assert list(map(key, billing(orders))) == ["a", "b"]
+    assert list(billing(orders)) == []
+    put(orders, "c")
+    assert list(map(key, billing(orders))) == ["c"]
+    assert list(map(key, orders.changes("orders", checkpoint="shipping"))) == ["a", "b", "c"], "each name by itself"
+
+
+def test_a_change_is_done_when_the_next_one_is_asked_for(orders):
+    put(orders, "a", "b", "c", "d")
+    for change in billing(orders):
+        if key(change) == "c":
+            break
+    assert left(orders) == ["c", "d"], "what the loop broke off at is not done"
+    with pytest.raises(ZeroDivisionError):
+        for change in billing(orders):
+            if key(change) == "d":
+                1 / 0
+    assert left(orders) == ["d"], "nor is what it raised at"
+    following = billing(orders).__iter__()
+    assert key(next(following)) == "d"
+    following.close()
+    assert left(orders) == ["d"]
+
+
+def test_what_is_done_is_kept_at_the_end_of_a_page_and_before_waiting(orders):
+    put(orders, *(f"{number:04}" for number in range(1001)))
+    loop = billing(orders).__iter__()
+    for _ in range(1000):
+        next(loop)
+    assert len(left(orders)) == 1001
+    assert key(next(loop)) == "1000", "of the second page"
+    assert left(orders) == ["1000"]
+    loop.close()
+    following = billing(orders, follow=True).__iter__()
+    assert key(next(following)) == "1000"
+    taken = threading.Thread(target=next, args=(following,))
+    taken.start()
+    while left(orders):
+        pass  # Kept before it waits.
+    put(orders, "more")
+    taken.join(60)
+    assert not taken.is_alive()
+
+
+def test_a_new_checkpoint_begins_where_it_is_told_to_and_an_old_one_where_it_is(orders):
+    put(orders, "a")
+    late = orders.changes("orders", checkpoint="late", start="latest")
+    put(orders, "b")
+    assert list(map(key, late)) == ["b"]
+    assert list(map(key, orders.changes("orders", checkpoint="late", start="trim_horizon"))) == []
+    # It was left at the call, so nothing is missed by a consumer that ends before it has read anything.
+    orders.changes("orders", checkpoint="unlucky", start="latest")
+    put(orders, "c")
+    assert list(map(key, orders.changes("orders", checkpoint="unlucky", start="latest"))) == ["c"]
+    a, *_ = orders.changes("orders")
+    behind = orders.changes("orders", checkpoint="behind", start=a.sequence_number)
+    assert list(map(key, behind)) == ["b", "c"]
+
+
+def test_checkpoints_can_be_looked_at_set_and_removed(orders):
+    orders.clock.freeze()
+    orders.clock.travel_to(datetime(2030, 1, 2, tzinfo=timezone.utc))
+    put(orders, "a", "b")
+    checkpoints = orders.checkpoints("orders")
+    assert (len(checkpoints), dict(checkpoints)) == (0, {})
+    a, b = billing(orders)
+    found = checkpoints["billing"]
+    assert (found.table, found.name, found.sequence_number) == ("orders", "billing", b.sequence_number)
+    assert found.time == datetime(2030, 1, 2, tzinfo=timezone.utc)
+    assert found.stream_arn == billing(orders).stream_arn
+    assert list(orders.checkpoints("totals")) == []
+    assert checkpoints.reset("billing").name == "billing"
+    assert left(orders) == ["a", "b"]
+    assert checkpoints.reset("billing", a.sequence_number).sequence_number == a.sequence_number
+    assert left(orders) == ["b"]
+    checkpoints.reset("new", "latest")
+    assert sorted(checkpoints) == ["billing", "new"]
+    assert "billing" in repr(checkpoints)
+    checkpoints.delete("billing")
+    checkpoints.delete("billing")
+    assert list(checkpoints) == ["new"]
+    with pytest.raises(KeyError):
+        checkpoints["billing"]
+    assert list(map(key, billing(orders))) == ["a", "b"], "it begins anew"
+
+
+def test_names_have_up_to_255_characters(orders):
+    assert list(orders.changes("orders", checkpoint="ü" * 255)) == []
+    for name in ("", "x" * 256):
+        with pytest.raises(ClientError, match="name"):
+            orders.changes("orders", checkpoint=name)
+
+
+def test_looking_at_changes_moves_no_checkpoint(orders):
+    put(orders, "a", "b")
+    changes = billing(orders, follow=True)
+    assert "<table" in changes._repr_html_()
+    pytest.importorskip("pandas")
+    assert len(changes.to_pandas()) == 2
+    assert left(orders) == ["a", "b"]
+
+
+def test_batches_are_done_when_they_are_committed_and_not_before(orders):
+    put(orders, *"abcdefg")
+    sizes = []
+    for batch in billing(orders).batches(3):
+        sizes.append(len(batch))
+    assert sizes == [3, 3, 1]
+    assert left(orders) == list("abcdefg")
+    for batch in billing(orders).batches(3):
+        assert list(map(key, batch)) == list(map(key, batch.changes)) == ["a", "b", "c"]
+        batch.commit()
+        batch.commit()
+        break
+    assert left(orders) == list("defg")
+    one, two = billing(orders).batches(3)
+    two.commit()  # And so is all before it.
+    one.commit()
+    assert left(orders) == []
+    assert "3 changes of orders" in repr(one)
+
+
+def test_batches_without_a_checkpoint_can_be_read_and_not_committed(orders):
+    put(orders, "a")
+    (batch,) = orders.changes("orders").batches()
+    with pytest.raises(ValueError, match="no checkpoint"):
+        batch.commit()
+    with pytest.raises(ValueError, match="no checkpoint"):
+        batch.transaction()
+    for size in (0, 1001):
+        with pytest.raises(ValueError, match="1 to 1000"):
+            orders.changes("orders").batches(size)
+
+
+def test_a_batch_and_what_its_consumer_writes_are_one_transaction(orders):
+    put(orders, "a", "b")
+    light = orders.client()
+    light.put_item(TableName="totals", Item={"pk": {"S": "gone"}})
+    light.put_item(TableName="totals", Item={"pk": {"S": "kept"}, "n": {"N": "1"}})
+    commits = orders.info()["work"]["commits"]
+    (batch,) = billing(orders).batches()
+    with batch.transaction() as tx:
+        for change in batch:
+            tx.put("totals", {"pk": key(change), "of": change.new})
+        tx.update(
+            "totals",
+            {"pk": "count"},
+            UpdateExpression="ADD #n :n SET seen = :seen",
+            ExpressionAttributeNames={"#n": "n"},
+            ExpressionAttributeValues={":n": len(batch), ":seen": {"a", "b"}},
+        )
+        tx.delete("totals", {"pk": "gone"}, ConditionExpression="attribute_exists(pk)")
+        tx.check(orders.table("totals"), {"pk": "kept"}, ConditionExpression=Attr("n").eq(1) & Attr("m").not_exists())
+        assert totals(orders).keys() == {"gone", "kept"}, "nothing yet"
+    assert totals(orders) == {
+        "a": {"pk": "a", "of": {"pk": "a"}},
+        "b": {"pk": "b", "of": {"pk": "b"}},
+        "count": {"pk": "count", "n": 2, "seen": {"a", "b"}},
+        "kept": {"pk": "kept", "n": 1},
+    }
+    assert left(orders) == []
+    if orders.info()["engine"] == "memory":
+        # The new checkpoint, and the transaction.
+        assert orders.info()["work"]["commits"] - commits == 2
+    with pytest.raises(fdyno.CheckpointMoved, match="committed before"), batch.transaction() as tx:
+        tx.put("totals", {"pk": "twice"})
+    assert "twice" not in totals(orders)
+
+
+def test_an_exception_in_the_block_writes_nothing(orders):
+    put(orders, "a")
+    (batch,) = billing(orders).batches()
+    with pytest.raises(ZeroDivisionError), batch.transaction() as tx:
+        tx.put("totals", {"pk": "a"})
+        1 / 0
+    assert (totals(orders), left(orders)) == ({}, ["a"])
+    with batch.transaction():
+        pass  # Nothing to write, so the checkpoint moves alone.
+    assert left(orders) == []
+
+
+def test_what_a_transaction_refuses_leaves_the_checkpoint(orders):
+    put(orders, "a")
+    exceptions = orders.client().exceptions
+
+    def refused(exception, match, *writes):
+        (batch,) = billing(orders).batches()
+        with pytest.raises(exception, match=match) as caught, batch.transaction() as tx:
+            tx.put("totals", {"pk": "first"})
+            for write in writes:
+                write(tx)
+        assert (totals(orders), left(orders)) == ({}, ["a"])
+        return caught.value
+
+    error = refused(
+        exceptions.TransactionCanceledException,
+        "ConditionalCheckFailed",
+        lambda tx: tx.check("totals", {"pk": "none"}, ConditionExpression="attribute_exists(pk)"),
+    )
+    assert [reason["Code"] for reason in error.response["CancellationReasons"]] == ["None", "ConditionalCheckFailed"]
+    refused(exceptions.ResourceNotFoundException, "", lambda tx: tx.put("nowhere", {"pk": "a"}))
+    refused(exceptions.ValidationException, "multiple operations on one item", lambda tx: tx.delete("totals", {"pk": "first"}))
+    refused(exceptions.ValidationException, "Member must have length less than or equal to 100", *(
+        lambda tx, number=number: tx.put("totals", {"pk": str(number)}) for number in range(100)
+    ))
+    refused(exceptions.ValidationException, "", lambda tx: tx.put("totals", {"other": "a"}))
+    refused(exceptions.SerializationException, "Nonsense", lambda tx: tx.put("totals", {"pk": "a"}, Nonsense="b"))
+    refused(TypeError, "Float", lambda tx: tx.put("totals", {"pk": "a", "n": 0.5}))
+
+
+def test_values_are_written_as_boto3_s_tables_write_them(orders):
+    item = {
+        "pk": "a",
+        "int": 1,
+        "decimal": decimal.Decimal("1.5"),
+        "big": 12345678901234567890123456789012345678,
+        "none": None,
+        "yes": True,
+        "bytes": b"x",
+        "list": [1, [None], {"a": "b"}],
+        "map": {"set": {1, decimal.Decimal("2.5")}, "texts": {"a"}, "blobs": {b"x"}},
+    }
+    put(orders, "a")
+    (batch,) = billing(orders).batches()
+    with batch.transaction() as tx:
+        tx.put("totals", {**item, "binary": Binary(b"y")})
+    assert totals(orders)["a"] == {**item, "binary": b"y"}
+
+
+def test_of_two_consumers_of_one_name_one_gets_on_and_the_other_is_told(orders):
+    put(orders, "a", "b", "c")
+    one, other = (next(iter(billing(orders).batches(2))) for _ in range(2))
+    with one.transaction() as tx:
+        tx.put("totals", {"pk": "one"})
+    with pytest.raises(fdyno.CheckpointMoved, match="'billing' of table 'orders'"), other.transaction() as tx:
+        tx.put("totals", {"pk": "other"})
+    with pytest.raises(fdyno.CheckpointMoved):
+        other.commit()
+    assert totals(orders).keys() == {"one"}
+    assert left(orders) == ["c"]
+    loop = billing(orders).__iter__()
+    assert key(next(loop)) == "c"
+    orders.checkpoints("orders").reset("billing")
+    with pytest.raises(fdyno.CheckpointMoved):
+        next(loop)
+    assert left(orders) == ["a", "b", "c"]
+
+
+def test_a_consumer_whose_checkpoint_was_removed_is_told(orders):
+    put(orders, "a")
+    (batch,) = billing(orders).batches()
+    orders.checkpoints("orders").delete("billing")
+    with pytest.raises(fdyno.CheckpointMoved):
+        batch.commit()
+    assert list(orders.checkpoints("orders")) == []
+
+
+def test_many_consumers_of_one_name_do_each_change_exactly_once(orders):
+    keys = [f"{number:03}" for number in range(120)]
+    errors = []
+
+    def consume():
+        done = 0
+        try:
+            while done < 40:  # Looks in a row that find nothing.
+                done += 1
+                try:
+                    for batch in billing(orders).batches(7):
+                        done = 0
+                        with batch.transaction() as tx:
+                            for change in batch:
+                                tx.put("totals", {"pk": key(change)}, ConditionExpression="attribute_not_exists(pk)")
+                            tx.update(
+                                "totals",
+                                {"pk": "count"},
+                                UpdateExpression="ADD n :n",
+                                ExpressionAttributeValues={":n": len(batch)},
+                            )
+                except fdyno.CheckpointMoved:
+                    pass
+        except BaseException as error:
+            errors.append(error)
+
+    billing(orders)
+    consumers = [threading.Thread(target=consume) for _ in range(4)]
+    for consumer in consumers:
+        consumer.start()
+    put(orders, *keys)
+    for consumer in consumers:
+        consumer.join()
+    consume()
+    assert errors == []
+    found = totals(orders)
+    assert found.pop("count")["n"] == len(keys)
+    assert sorted(found) == keys
+
+
+def test_a_consumer_goes_on_from_a_stream_that_ended_to_the_one_that_followed(orders):
+    client = orders.client()
+    put(orders, "a")
+    billing(orders)
+    client.update_table(TableName="orders", StreamSpecification={"StreamEnabled": False})
+    put(orders, "untold")
+    orders.clock.advance(seconds=1)
+    client.update_table(TableName="orders", StreamSpecification=STREAM)
+    put(orders, "b")
+    assert list(map(key, orders.changes("orders"))) == ["b"], "without a checkpoint one stream is read"
+    assert list(map(key, billing(orders))) == ["a", "b"]
+    client.delete_table(TableName="orders")
+    orders.clock.advance(hours=3)
+    create_table(client, StreamSpecification=STREAM)
+    put(orders, "c")
+    following = billing(orders, follow=True).__iter__()
+    assert key(next(following)) == "c"
+    following.close()
+    assert [list(map(key, batch)) for batch in billing(orders).batches()] == [["c"]]
+
+
+def test_a_consumer_that_came_too_late_is_told_and_can_be_reset(orders):
+    put(orders, "a", "b")
+    loop = billing(orders).__iter__()
+    next(loop), next(loop)
+    loop.close()  # Done is `a`.
+    orders.clock.advance(hours=25)
+    put(orders, "c")
+    exceptions = orders.client().exceptions
+    with pytest.raises(exceptions.TrimmedDataAccessException):
+        list(billing(orders))
+    with pytest.raises(exceptions.TrimmedDataAccessException):
+        list(billing(orders))
+    orders.checkpoints("orders").reset("billing")
+    assert list(map(key, billing(orders))) == ["c"]
+    orders.clock.advance(hours=25)
+    put(orders, "d")
+    assert list(map(key, billing(orders))) == ["d"], "who has seen everything has missed nothing"
+
+
+def test_checkpoints_go_with_the_last_of_their_table(orders):
+    billing(orders)
+    orders.client().delete_table(TableName="orders")
+    assert list(orders.checkpoints("orders")) == ["billing"]
+    orders.clock.advance(hours=25)
+    orders.client().list_tables()
+    orders.client("dynamodbstreams").list_streams()
+    assert list(orders.checkpoints("orders")) == []
+
+
+def test_a_fork_and_a_copy_go_on_where_their_source_was(orders, tmp_path):
+    put(orders, "a", "b")
+    loop = billing(orders).__iter__()
+    next(loop), next(loop)
+    loop.close()
+    twins = []
+    if orders.info()["engine"] == "memory":
+        twins.append(orders.fork())
+        fdyno.copy(orders, f"file:{tmp_path / 'copy'}")
+        twins.append(fdyno.connect(f"file:{tmp_path / 'copy'}"))
+    for twin in twins:
+        put(twin, "c")
+        assert list(map(key, billing(twin))) == ["b", "c"]
+        twin.close()
+    assert left(orders) == ["b"]
+
+
+def test_asyncio_has_it_all(orders):
+    put(orders, *"abcdefg")
+
+    async def main():
+        seen = []
+        async for change in billing(orders):
+            seen.append(key(change))
+            if seen == ["a", "b"]:
+                break
+        await asyncio.sleep(0)  # The loop closes the iterator that was left behind.
+        assert left(orders) == list("bcdefg")
+        async for batch in billing(orders).batches(2):
+            await batch.commit_async()
+            break
+        assert left(orders) == list("defg")
+        async for batch in billing(orders).batches(2):
+            async with batch.transaction() as tx:
+                tx.put("totals", {"pk": "-".join(map(key, batch))})
+        assert left(orders) == []
+        assert totals(orders).keys() == {"d-e", "f-g"}
+        put(orders, "h")
+        (batch,) = [batch async for batch in billing(orders).batches()]
+        with pytest.raises(ZeroDivisionError):
+            async with batch.transaction():
+                1 / 0
+        orders.checkpoints("orders").reset("billing")
+        with pytest.raises(fdyno.CheckpointMoved):
+            async with batch.transaction():
+                pass
+        return [key(change) async for change in billing(orders)]
+
+    assert asyncio.run(main()) == list("abcdefgh")
+    assert left(orders) == []
+
+
+def test_a_consumer_that_is_killed_goes_on_where_it_last_committed(tmp_path):
+    url = f"file:{tmp_path / 'database'}"
+    with fdyno.connect(url) as db:
+        create_table(db.client(), StreamSpecification=STREAM)
+        create_table(db.client(), "totals")
+        put(db, *(f"{number:02}" for number in range(40)))
+    text = """
+        import os, sys
+        import fdyno
+        db = fdyno.connect(sys.argv[1])
+        for number, batch in enumerate(db.changes("orders", checkpoint="billing").batches(4)):
+            with batch.transaction() as tx:
+                for change in batch:
+                    tx.put("totals", {"pk": change.keys["pk"]}, ConditionExpression="attribute_not_exists(pk)")
+                if number == 2:
+                    os._exit(7)
+    """
+    for _ in range(3):
+        command = [sys.executable, "-c", textwrap.dedent(text), url]
+        assert subprocess.run(command, timeout=60, env=os.environ).returncode == 7
+    with fdyno.connect(url) as db:
+        assert sorted(totals(db)) == [f"{number:02}" for number in range(24)]
+        assert left(db) == [f"{number:02}" for number in range(24, 40)]
