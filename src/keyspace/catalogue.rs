@@ -9,6 +9,7 @@
 //! <prefix> 02 <account> <region> <table> <label>      →   stream descriptor, JSON
 //! <prefix> 03 <account> <region> <token>              →   token's record, JSON
 //! <prefix> 04 <bucket u64> <id 16>                    →   whatever the commit that wrote it answered
+//! <prefix> 04 FF*8                                    →   before which key commit ids may have been removed
 //! <prefix> 05 <account> <region> <table> <name>       →   checkpoint, JSON
 //! <prefix> 06 <name>                                  →   lease
 //! <prefix> 07 <table id u64>                          →   trim mark: position of the last record trimmed, 14 bytes
@@ -220,6 +221,19 @@ impl Keyspace {
         KeyRange::new(begin, end)
     }
 
+    /// Where it says before which key commit ids may have been removed. Behind all of them.
+    pub fn removed_commit_ids(&self) -> Vec<u8> {
+        self.commit_ids_below(u64::MAX).end
+    }
+
+    /// The bucket before which they may have been.
+    pub fn parse_removed_commit_ids(&self, value: &[u8]) -> kv::Result<u64> {
+        let mut reader = self.open(Family::CommitIds, value)?;
+        let bucket = reader.u64()?;
+        reader.finish()?;
+        Ok(bucket)
+    }
+
     pub fn parse_commit_id(&self, key: &[u8]) -> kv::Result<CommitId> {
         let mut reader = self.open(Family::CommitIds, key)?;
         let commit = CommitId { bucket: reader.u64()?, id: reader.array()? };
@@ -356,11 +370,15 @@ mod tests {
         }
 
         #[test]
-        fn commit_ids_fall_by_bucket(bucket in any::<u64>(), below in any::<u64>(), id in any::<[u8; 16]>()) {
+        fn commit_ids_fall_by_bucket(bucket in 0..u64::MAX, below in any::<u64>(), id in any::<[u8; 16]>()) {
             let keyspace = Keyspace::new(*b"db");
             let key = keyspace.commit_id(CommitId { bucket, id });
             prop_assert_eq!(keyspace.commit_ids_below(below).contains(&key), bucket < below);
             prop_assert_eq!(keyspace.parse_commit_id(&key), Ok(CommitId { bucket, id }));
+            let removed = keyspace.commit_ids_below(below).end;
+            prop_assert_eq!(key < removed, bucket < below);
+            prop_assert_eq!(keyspace.parse_removed_commit_ids(&removed), Ok(below));
+            prop_assert!(key < keyspace.removed_commit_ids() && !keyspace.commit_ids_below(below).contains(&keyspace.removed_commit_ids()));
         }
 
         #[test]

@@ -38,7 +38,7 @@ use std::sync::Arc;
 pub use database::{Database, let_go_after_fork};
 pub use disk::{DiskOptions, Durability};
 pub use error::{Error, panic_text};
-pub use retry::RetryDecision;
+pub use retry::{CommitIds, RetryDecision};
 pub use transaction::Transaction;
 pub use version::{Version, Versionstamp};
 pub use wait::wait_on_thread_unless;

@@ -3,10 +3,11 @@
 //! On an engine whose commits may end unknown, each attempt that writes carries its own commit id: it conflicts
 //! with writers of the id and writes it as committed. After an unknown outcome a fence transaction looks the id up: if
 //! it is there, the attempt committed and its answer stands; if not, the fence writes the id itself, and since the
-//! attempt conflicts with that, it can never land any more. Only then does the body run again.
+//! attempt conflicts with that, it can never land any more. Only then does the body run again. Ids are not kept for ever:
+//! whoever removes some says up to where, and the outcome of an attempt whose id may be among them stays unknown.
 //!
 //! Invariants: no answer is returned of an attempt that did not commit, no body runs again while an earlier attempt may still
-//! land, nobody waits much longer than [`PATIENCE_MILLIS`] for a body and as long again for a fence. It must not know what bodies
+//! land, or may have, nobody waits much longer than [`PATIENCE_MILLIS`] for a body and as long again for a fence. It must not know what bodies
 //! do, nor where commit ids lie.
 
 use std::future::Future;
@@ -31,6 +32,23 @@ const COMMITTED: u8 = 1;
 /// Value of a commit id: the commit never will happen.
 const FENCED: u8 = 0;
 
+/// The ids that attempts carry. Where they lie is the caller's business; a closure gives ids that are never removed.
+pub trait CommitIds {
+    /// The key of a fresh id, for one attempt.
+    fn fresh(&self) -> Vec<u8>;
+
+    /// The key that says by its value which ids may have been removed: those before it. None have as long as it is not there.
+    fn removed(&self) -> Option<Vec<u8>> {
+        None
+    }
+}
+
+impl<F: Fn() -> Vec<u8>> CommitIds for F {
+    fn fresh(&self) -> Vec<u8> {
+        self()
+    }
+}
+
 /// An error of a body: the loop asks it whether the key-value layer caused it.
 pub trait RetryDecision {
     /// The key-value error behind this one, if there is one.
@@ -47,6 +65,15 @@ enum Attempt {
     Committed(Option<Versionstamp>),
     /// It did not commit and never will.
     Again(Error),
+}
+
+/// What a fence finds out.
+enum Fate {
+    Committed(Versionstamp),
+    /// It did not commit and never will.
+    Never,
+    /// Its id may have been removed.
+    Unknown,
 }
 
 /// How often, and how long, something has been tried.
@@ -79,27 +106,24 @@ impl Database {
     /// turns out as not committed, runs it again in a new one. So the body may run more than once and must have no
     /// effect but through its transaction. If it returns an error of its own, nothing is committed.
     ///
-    /// `commit_id` gives a fresh key for each attempt; it is asked only on engines whose outcome may be unknown.
+    /// `ids` are asked only on engines whose outcome may be unknown.
     ///
     /// # Errors
     /// The body's own, or the first key-value error that cannot be retried; `RetryLimit` after many attempts or a minute.
-    /// `MaybeCommitted` only if storage failed again and again while the outcome was looked up.
-    pub async fn run<T, E, F, Fut>(&self, commit_id: impl Fn() -> Vec<u8>, body: F) -> Result<T, E>
+    /// `MaybeCommitted` only if storage failed again and again while the outcome was looked up, or if that took so long that
+    /// the attempt's id may have been removed.
+    pub async fn run<T, E, F, Fut>(&self, ids: impl CommitIds, body: F) -> Result<T, E>
     where
         F: Fn(Transaction) -> Fut,
         Fut: Future<Output = Result<T, E>> + Send,
         E: RetryDecision + From<Error>,
     {
-        let (answer, _) = self.run_stamped(commit_id, body).await?;
+        let (answer, _) = self.run_stamped(ids, body).await?;
         Ok(answer)
     }
 
     /// As [`Database::run`], and tells the versionstamp of the commit: none if nothing was written.
-    pub async fn run_stamped<T, E, F, Fut>(
-        &self,
-        commit_id: impl Fn() -> Vec<u8>,
-        body: F,
-    ) -> Result<(T, Option<Versionstamp>), E>
+    pub async fn run_stamped<T, E, F, Fut>(&self, ids: impl CommitIds, body: F) -> Result<(T, Option<Versionstamp>), E>
     where
         F: Fn(Transaction) -> Fut,
         Fut: Future<Output = Result<T, E>> + Send,
@@ -111,7 +135,7 @@ impl Database {
             let failed = match body(transaction.clone()).await {
                 Ok(answer) => {
                     let needs_id = self.outcome_may_be_unknown() && !transaction.is_read_only();
-                    match self.finish(&transaction, needs_id.then(&commit_id)).await? {
+                    match self.finish(&transaction, needs_id.then_some(&ids)).await? {
                         Attempt::Committed(stamp) => return Ok((answer, stamp)),
                         Attempt::Again(error) => error,
                     }
@@ -149,15 +173,16 @@ impl Database {
     }
 
     /// Commits one attempt and finds out what became of it.
-    async fn finish(&self, transaction: &Transaction, commit_id: Option<Vec<u8>>) -> Result<Attempt> {
-        let outcome = match &commit_id {
+    async fn finish(&self, transaction: &Transaction, ids: Option<&impl CommitIds>) -> Result<Attempt> {
+        let id = ids.map(|ids| (ids.fresh(), ids.removed()));
+        let outcome = match &id {
             None => transaction.commit().await,
-            Some(id) => commit_with_id(transaction, id).await,
+            Some((id, _)) => commit_with_id(transaction, id).await,
         };
-        match (outcome, &commit_id) {
+        match (outcome, &id) {
             (Ok(stamp), _) => Ok(Attempt::Committed(stamp)),
-            (Err(error), Some(id)) if error.is_maybe_committed() => {
-                let settled = self.settle(id, error).await?;
+            (Err(error), Some((id, removed))) if error.is_maybe_committed() => {
+                let settled = self.settle(id, removed.as_deref(), error).await?;
                 if matches!(settled, Attempt::Committed(_)) {
                     transaction.turned_out_committed();
                 }
@@ -171,13 +196,14 @@ impl Database {
 
     /// Finds out whether the attempt with this commit id, which ended in `unknown`, committed, and if not, makes sure that it
     /// never will.
-    async fn settle(&self, id: &[u8], unknown: Error) -> Result<Attempt> {
+    async fn settle(&self, id: &[u8], removed: Option<&[u8]>, unknown: Error) -> Result<Attempt> {
         let mut patience = Patience::new(self);
         let mut faults = 0;
         loop {
-            let failed = match self.fence(id).await {
-                Ok(Some(stamp)) => return Ok(Attempt::Committed(Some(stamp))),
-                Ok(None) => return Ok(Attempt::Again(unknown)),
+            let failed = match self.fence(id, removed).await {
+                Ok(Fate::Committed(stamp)) => return Ok(Attempt::Committed(Some(stamp))),
+                Ok(Fate::Never) => return Ok(Attempt::Again(unknown)),
+                Ok(Fate::Unknown) => return Err(Error::MaybeCommitted),
                 Err(error @ Error::Corrupt(_)) => return Err(error),
                 Err(error @ Error::Io(_)) if faults < FENCE_FAULTS => {
                     faults += 1;
@@ -192,15 +218,21 @@ impl Database {
         }
     }
 
-    /// The stamp of the attempt with this commit id; none if it did not commit, which it then never will.
-    async fn fence(&self, id: &[u8]) -> Result<Option<Versionstamp>> {
+    /// What became of the attempt with this commit id; if it did not commit, it never will.
+    async fn fence(&self, id: &[u8], removed: Option<&[u8]>) -> Result<Fate> {
         let transaction = self.begin();
         if let Some(value) = transaction.get(id, Isolation::Serializable).await? {
             return decode_outcome(&value);
         }
+        if let Some(removed) = removed
+            && let Some(end) = transaction.get(removed, Isolation::Serializable).await?
+            && *id < *end
+        {
+            return Ok(Fate::Unknown);
+        }
         transaction.set(id, [FENCED].as_slice())?;
         transaction.commit().await?;
-        Ok(None)
+        Ok(Fate::Never)
     }
 }
 
@@ -215,11 +247,11 @@ async fn commit_with_id(transaction: &Transaction, id: &[u8]) -> Result<Option<V
     transaction.commit().await
 }
 
-fn decode_outcome(value: &Bytes) -> Result<Option<Versionstamp>> {
+fn decode_outcome(value: &Bytes) -> Result<Fate> {
     match value.split_first() {
-        Some((&FENCED, [])) => Ok(None),
+        Some((&FENCED, [])) => Ok(Fate::Never),
         Some((&COMMITTED, stamp)) => Versionstamp::from_slice(stamp)
-            .map(Some)
+            .map(Fate::Committed)
             .ok_or_else(|| Error::Corrupt("the stamp of a commit id".to_owned())),
         _ => Err(Error::Corrupt("the value of a commit id".to_owned())),
     }

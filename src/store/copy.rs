@@ -20,7 +20,7 @@ mod reading;
 use self::marks::{Finished, State};
 pub use self::reading::Reading;
 use self::reading::{Page, Reader, read_step};
-use super::{FORMAT_VERSION, Options, Store, commit_id, corrupt, read_identity, shared_clock, timeline};
+use super::{FORMAT_VERSION, Options, Store, commit_ids, corrupt, read_identity, shared_clock, timeline};
 use crate::error::Error;
 use crate::keyspace::Keyspace;
 use crate::kv::{self, Isolation, RetryDecision, Version};
@@ -137,10 +137,9 @@ impl Copy {
         };
         let shared = [source.database(), &destination].map(kv::Database::is_shared);
         let begun = destination
-            .run(
-                || commit_id(&keyspace, destination.clock()),
-                |transaction| begin_or_resume(&keyspace, transaction, &fresh, shared[1]),
-            )
+            .run(commit_ids(&keyspace, destination.clock()), |transaction| {
+                begin_or_resume(&keyspace, transaction, &fresh, shared[1])
+            })
             .await?;
         let (state, finished) = match begun {
             Begun::Unfinished(state) => (state, None),
@@ -197,7 +196,7 @@ impl Copy {
                 Ok::<_, CopyError>(next.write(keyspace, &transaction)?)
             }
         };
-        self.destination.run(|| commit_id(keyspace, self.destination.clock()), step).await?;
+        self.destination.run(commit_ids(keyspace, self.destination.clock()), step).await?;
         self.state = next;
         Ok(())
     }
@@ -276,7 +275,7 @@ impl Copy {
             transaction.set(&keyspace.incarnation(), &self.incarnation.to_be_bytes()[..])?;
             Ok::<_, CopyError>(transaction.clear(&keyspace.copy_state())?)
         };
-        self.destination.run(|| commit_id(keyspace, self.destination.clock()), last).await
+        self.destination.run(commit_ids(keyspace, self.destination.clock()), last).await
     }
 }
 

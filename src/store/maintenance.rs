@@ -30,8 +30,6 @@ const TOKENS_OF_STEP: usize = 200;
 const STEPS_OF_JOB: usize = 32;
 /// How much longer samples of the time are kept than the records that ask for them.
 const SAMPLES_LONGER_MILLIS: i64 = 60 * 60 * 1000;
-/// How long the ids of commits with an unknown outcome are kept.
-const COMMIT_ID_RETENTION_MILLIS: i64 = 60 * 60 * 1000;
 
 impl Store {
     /// Does what has fallen due: items expire once the interval has passed since the last time, everything else once a
@@ -216,16 +214,6 @@ impl Store {
             Ok(page.more)
         };
         while self.step(step).await? == Some(true) {}
-        Ok(())
-    }
-
-    async fn drop_commit_ids(&self) -> Result<(), Error> {
-        let before = self.clock().now().plus_millis(-COMMIT_ID_RETENTION_MILLIS);
-        let step = |transaction: Transaction| async move {
-            let range = self.keyspace().commit_ids_below(minute(before));
-            Ok(transaction.kv().clear_range(&range.begin, &range.end)?)
-        };
-        self.step(step).await?;
         Ok(())
     }
 }

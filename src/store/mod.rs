@@ -10,6 +10,7 @@ mod blob;
 mod catalogue;
 mod check;
 mod checkpoint;
+mod commit_ids;
 mod copy;
 mod expire;
 mod fill;
@@ -32,9 +33,10 @@ pub mod write;
 
 use std::future::Future;
 use std::sync::Arc;
-use std::sync::atomic::AtomicI64;
+use std::sync::atomic::{AtomicI64, AtomicU64};
 
 pub use checkpoint::{Checkpoint, Expected, Resumed, StreamPlace};
+use commit_ids::commit_ids;
 pub use copy::{Copy, CopyError, Place, Reading, copy};
 pub use follow::{Changed, Ticket};
 pub use read::{Fetch, Page, Query, Scan, SortBound, Start};
@@ -49,7 +51,7 @@ pub use write::{Actor, Change, Row, Transaction, Written};
 use crate::clock::Clock;
 use crate::error::Error;
 use crate::fork::{self, Lock};
-use crate::keyspace::{CommitId, Keyspace};
+use crate::keyspace::Keyspace;
 use crate::kv::{self, Isolation};
 
 /// How long an idempotency token holds: 10 minutes.
@@ -102,6 +104,8 @@ struct Inner {
     worker: [u8; 16],
     /// When maintenance last ran, in database time.
     maintained_millis: AtomicI64,
+    /// Commit ids of earlier buckets are known to have been removed.
+    first_commit_bucket: AtomicU64,
     /// Who waits for change records.
     followers: Arc<follow::Followers>,
     expiry: expire::Expiry,
@@ -118,10 +122,9 @@ impl Store {
         let keyspace = Keyspace::new(prefix);
         let fresh_id = database.clock().random_u128().to_be_bytes();
         let (id, incarnation, timeline) = database
-            .run(
-                || commit_id(&keyspace, database.clock()),
-                |transaction| open_or_initialise(&keyspace, transaction, fresh_id),
-            )
+            .run(commit_ids(&keyspace, database.clock()), |transaction| {
+                open_or_initialise(&keyspace, transaction, fresh_id)
+            })
             .await?;
         let known = shared_clock::Known::default();
         let store = Self::assemble(database, keyspace, options, id, incarnation, timeline, known);
@@ -156,6 +159,7 @@ impl Store {
             worker,
             maintained_millis: AtomicI64::new(now.millis()),
             followers: Arc::default(),
+            first_commit_bucket: AtomicU64::new(0),
             expiry: expire::Expiry::new(now),
         };
         Self(Arc::new(inner), Some(Arc::default()))
@@ -169,13 +173,10 @@ impl Store {
         let id = database.clock().random_u128().to_be_bytes();
         let keyspace = self.0.keyspace.clone();
         database
-            .run(
-                || commit_id(&keyspace, database.clock()),
-                |transaction| {
-                    let keyspace = &keyspace;
-                    async move { Ok::<_, Error>(transaction.set(&keyspace.database_id(), &id[..])?) }
-                },
-            )
+            .run(commit_ids(&keyspace, database.clock()), |transaction| {
+                let keyspace = &keyspace;
+                async move { Ok::<_, Error>(transaction.set(&keyspace.database_id(), &id[..])?) }
+            })
             .await?;
         let (options, timeline, clock) = (self.0.options, self.0.timeline.copy(), self.0.shared_clock.copy());
         let twin = Self::assemble(database, keyspace, options, id, self.0.incarnation, timeline, clock);
@@ -255,25 +256,27 @@ impl Store {
         Fut: Future<Output = Result<T, Error>> + Send,
         T: Send,
     {
-        self.keep_time().await?;
-        self.0
-            .database
-            .run(
-                || commit_id(self.keyspace(), self.clock()),
-                |transaction| {
-                    let done = body(Transaction::new(self.clone(), transaction.clone()));
-                    async move { self.by_the_clock(&transaction, done).await }
-                },
-            )
-            .await
-            .map_err(|error| match error {
-                // Nothing was written. On a cluster no transaction can be larger, so none is anywhere.
-                Error::Storage(kv::Error::TransactionTooLarge) => Error::validation(
-                    "The request writes more than one transaction can: items, index entries, change records and what \
+        let run = async {
+            self.keep_time().await?;
+            let begun = |transaction: kv::Transaction| {
+                let done = body(Transaction::new(self.clone(), transaction.clone()));
+                async move { self.by_the_clock(&transaction, done).await }
+            };
+            self.0.database.run(self.commit_ids(), begun).await
+        };
+        let outcome: Result<T, Error> = run.await;
+        if matches!(&outcome, Err(Error::Storage(error)) if error.is_maybe_committed()) {
+            // Whatever comes of it, what the caller has to hear is that nobody knows.
+            drop(self.look_for_removed_commit_ids().await);
+        }
+        outcome.map_err(|error| match error {
+            // Nothing was written. On a cluster no transaction can be larger, so none is anywhere.
+            Error::Storage(kv::Error::TransactionTooLarge) => Error::validation(
+                "The request writes more than one transaction can: items, index entries, change records and what \
                      was read for them together exceed 10,000,000 bytes",
-                ),
-                error => error,
-            })
+            ),
+            error => error,
+        })
     }
 
     /// Reads from one snapshot, again when the snapshot grew too old.
@@ -324,10 +327,6 @@ async fn read_identity(
     let incarnation =
         incarnation.and_then(|bytes| (*bytes).try_into().ok()).ok_or_else(|| corrupt("the incarnation"))?;
     Ok((id, u16::from_be_bytes(incarnation)))
-}
-
-fn commit_id(keyspace: &Keyspace, clock: &Clock) -> Vec<u8> {
-    keyspace.commit_id(CommitId { bucket: maintenance::minute(clock.now()), id: clock.random_u128().to_be_bytes() })
 }
 
 fn corrupt(what: &str) -> Error {

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use futures_util::future::join;
 
-use super::{Store, commit_id};
+use super::Store;
 use crate::clock::Clock;
 use crate::error::Error;
 use crate::fork::Lock;
@@ -46,19 +46,16 @@ impl Store {
         let (keyspace, change) = (self.keyspace(), &change);
         let ((moved, sampled), stamp) = self
             .database()
-            .run_stamped(
-                || commit_id(keyspace, self.clock()),
-                |transaction| async move {
-                    let stored = read(self, &transaction, Isolation::Serializable).await?;
-                    let clock = Clock::reckoning(stored.map_or_else(|| self.clock().mode(), |stored| stored.mode));
-                    change(&clock);
-                    let moves = stored.map_or(0, |stored| stored.moves).saturating_add(1);
-                    let moved = SharedClock { moves, mode: clock.mode() };
-                    transaction.set(&keyspace.clock(), moved.encode())?;
-                    let sampled = self.add_sample(&transaction, &clock).await?;
-                    Ok::<_, Error>((moved, sampled))
-                },
-            )
+            .run_stamped(self.commit_ids(), |transaction| async move {
+                let stored = read(self, &transaction, Isolation::Serializable).await?;
+                let clock = Clock::reckoning(stored.map_or_else(|| self.clock().mode(), |stored| stored.mode));
+                change(&clock);
+                let moves = stored.map_or(0, |stored| stored.moves).saturating_add(1);
+                let moved = SharedClock { moves, mode: clock.mode() };
+                transaction.set(&keyspace.clock(), moved.encode())?;
+                let sampled = self.add_sample(&transaction, &clock).await?;
+                Ok::<_, Error>((moved, sampled))
+            })
             .await?;
         self.note_sample(sampled, stamp);
         self.adopt(&moved);

@@ -14,7 +14,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::{Store, Transaction, commit_id};
+use super::{Store, Transaction};
 use crate::clock::{Clock, Timestamp};
 use crate::error::Error;
 use crate::fork::Lock;
@@ -246,13 +246,12 @@ impl Store {
             return Ok(());
         }
         let _sampling = is_first.then(|| Sampling(&self.0.timeline.sampling));
-        let (sampled, stamp) = self
-            .database()
-            .run_stamped(
-                || commit_id(self.keyspace(), self.clock()),
-                |transaction| async move { self.add_sample(&transaction, self.clock()).await },
-            )
-            .await?;
+        let (sampled, stamp) =
+            self.database()
+                .run_stamped(self.commit_ids(), |transaction| async move {
+                    self.add_sample(&transaction, self.clock()).await
+                })
+                .await?;
         self.note_sample(sampled, stamp);
         Ok(())
     }

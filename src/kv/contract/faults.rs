@@ -140,6 +140,53 @@ fn an_outage_after_an_unknown_outcome_leaves_it_unknown() {
     }
 }
 
+/// Attempts whose ids may have been removed: nobody can tell whether they committed, so their bodies do not run again.
+#[test]
+fn an_attempt_whose_id_may_have_been_removed_stays_unknown() {
+    struct Ids;
+    impl crate::kv::CommitIds for Ids {
+        fn fresh(&self) -> Vec<u8> {
+            b"id/5".to_vec()
+        }
+        fn removed(&self) -> Option<Vec<u8>> {
+            Some(b"removed".to_vec())
+        }
+    }
+    for (end, may_be_removed) in [("id/5", false), ("id/50", true), ("id/6", true)] {
+        let (mut unknown, mut again) = (0, 0);
+        for seed in seeds(USUAL_SEEDS) {
+            let plan = [Kind::UnknownDid, Kind::UnknownDidNot, Kind::LaterNever, Kind::LaterLands]
+                .into_iter()
+                .fold(Plan::none().with_seed(seed), |plan, kind| plan.with(kind, 0.1));
+            let database = with(plan);
+            pause(&database);
+            put(&database, "removed", end);
+            database.injected_faults().unwrap().resume();
+            let runs = AtomicU32::new(0);
+            let outcome = wait(database.run(Ids, |transaction| {
+                runs.fetch_add(1, Ordering::Relaxed);
+                async move { transaction.add(b"count", 1) }
+            }));
+            settle(&database);
+            let (runs, count) = (runs.into_inner(), stored_number(&database, b"count"));
+            again += u32::from(runs > 1);
+            match outcome {
+                Ok(()) => assert_eq!(count, 1, "seed {seed}"),
+                Err(error) => {
+                    assert_eq!((error, may_be_removed), (Error::MaybeCommitted, true), "seed {seed}");
+                    assert!(count <= 1, "seed {seed}: done {count} times");
+                    unknown += 1;
+                }
+            }
+        }
+        assert_eq!(
+            (unknown > 0, again > 0),
+            (may_be_removed, !may_be_removed),
+            "{end}: {unknown} unknown, {again} again"
+        );
+    }
+}
+
 /// The fence must win against an attempt that is still under way, whichever of them comes first.
 #[test]
 fn a_late_attempt_never_lands_after_its_fence() {

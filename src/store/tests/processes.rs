@@ -156,3 +156,27 @@ fn one_process_at_a_time_maintains_and_one_that_lost_the_lease_cannot_act() -> O
     assert_eq!(act(&one)?, Some(()));
     Ok(())
 }
+
+/// A clock that leaps in one process takes away commit ids that another may still ask after.
+#[test]
+fn what_commit_ids_were_removed_is_written_down_and_no_new_one_lies_among_them() -> Outcome {
+    let clock = frozen();
+    let [one, other] = processes(&clock)?;
+    let table = table(&one, None)?;
+    put(&one, &table, 0..1)?;
+    clock.advance(600 * MINUTE);
+    now(one.maintain())?;
+    clock.advance(-600 * MINUTE);
+    let removed = now(one.database().begin().get(&one.keyspace().removed_commit_ids(), Isolation::Snapshot))?;
+    let removed = removed.ok_or_else(|| corrupt("nothing was written down"))?;
+    let is_removed = |store: &Store| kv::CommitIds::fresh(&store.commit_ids()) < removed.to_vec();
+    assert_eq!((is_removed(&one), is_removed(&other)), (false, true));
+    now(other.look_for_removed_commit_ids())?;
+    assert!(!is_removed(&other), "once it has asked");
+    // A clock that was behind takes nothing back.
+    clock.advance(300 * MINUTE);
+    now(one.maintain())?;
+    let after = now(one.database().begin().get(&one.keyspace().removed_commit_ids(), Isolation::Snapshot))?;
+    assert_eq!(after, Some(removed));
+    Ok(())
+}

@@ -7,10 +7,9 @@ use crate::keyspace::SharedClock;
 /// What another process, which has a clock of its own, leaves when it moves it.
 fn moved_elsewhere(store: &Store, moves: u64, at: Timestamp) -> Outcome {
     let stored = &SharedClock { moves, mode: Mode::Frozen { at } }.encode();
-    now(store.database().run(
-        || commit_id(store.keyspace(), store.clock()),
-        |transaction| async move { Ok::<_, Error>(transaction.set(&store.keyspace().clock(), stored.as_slice())?) },
-    ))
+    now(store.database().run(store.commit_ids(), |transaction| async move {
+        Ok::<_, Error>(transaction.set(&store.keyspace().clock(), stored.as_slice())?)
+    }))
 }
 
 async fn put_one(store: &Store, table: &Table, id: &str) -> Result<Timestamp, Error> {
