@@ -79,24 +79,24 @@ fn on_one_thread_with_faults_each_acknowledged_change_is_told_once() {
 
 #[test]
 fn on_many_threads_with_faults_each_acknowledged_change_is_told_once() {
-    prove(Engine::Faults, true, 50, &[ALWAYS, UNKNOWN]);
+    prove(Engine::Faults, true, 30, &[ALWAYS, UNKNOWN]);
 }
 
 #[test]
 fn on_a_disk_that_is_opened_again_and_again_each_acknowledged_change_is_told_once() {
-    prove(Engine::Disk(Durability::Buffered), true, 50, &[ALWAYS]);
+    prove(Engine::Disk(Durability::Buffered), true, 20, &[ALWAYS]);
 }
 
 #[test]
 fn on_a_disk_that_syncs_each_acknowledged_change_is_told_once() {
-    prove(Engine::Disk(Durability::Fsync), true, 50, &[ALWAYS]);
+    prove(Engine::Disk(Durability::Fsync), true, 20, &[ALWAYS]);
 }
 
 #[test]
 fn on_a_cluster_each_acknowledged_change_is_told_once() {
     let faults: Vec<_> = cluster::FAULTS.split_whitespace().filter_map(|fault| fault.split_once('=')).collect();
     let faults: Vec<&str> = faults.into_iter().map(|(name, _)| name).collect();
-    prove(Engine::Cluster, true, 6, &[ALWAYS, UNKNOWN, &faults]);
+    prove(Engine::Cluster, true, 4, &[ALWAYS, UNKNOWN, &faults]);
 }
 
 #[test]

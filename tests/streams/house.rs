@@ -6,8 +6,8 @@
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
-use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{PoisonError, RwLock, RwLockReadGuard};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 use std::task::Poll;
 
 use fdyno::api::{Operation, dispatch, json as protocol};
@@ -50,9 +50,9 @@ enum Place {
 pub struct Span {
     pub invoked: u64,
     pub returned: u64,
-    /// The clock before and after, in milliseconds.
+    /// The least and the most that the clock showed meanwhile, in milliseconds.
     pub clock: (i64, i64),
-    /// The latest that the clock had shown by then: it may be set back, but what was trimmed stays so.
+    /// The most that the clock had shown by then: it may be set back, but what was trimmed stays so.
     pub latest: i64,
 }
 
@@ -77,7 +77,8 @@ pub struct House {
     /// Held by whoever needs the clock to stand still.
     time: RwLock<()>,
     ticks: AtomicU64,
-    latest: AtomicI64,
+    /// What the clock has shown.
+    shown: Mutex<Vec<i64>>,
     restarts: AtomicUsize,
     seed: u64,
 }
@@ -103,7 +104,7 @@ impl House {
             handles: RwLock::default(),
             time: RwLock::default(),
             ticks: AtomicU64::new(1),
-            latest: AtomicI64::new(START_MILLIS),
+            shown: Mutex::new(vec![START_MILLIS]),
             restarts: AtomicUsize::new(0),
             seed,
         };
@@ -156,17 +157,25 @@ impl House {
     /// Moves the clock, when nobody holds it.
     pub fn advance(&self, millis: i64) {
         let _nobody_holds_it = self.time.write().unwrap_or_else(PoisonError::into_inner);
-        // Told before it is true, so that nobody meets a time that was not told.
-        self.latest.fetch_max(self.clock.now().millis() + millis, Ordering::SeqCst);
+        let mut shown = self.shown();
         self.clock.advance(millis);
+        shown.push(self.clock.now().millis());
+    }
+
+    fn shown(&self) -> MutexGuard<'_, Vec<i64>> {
+        self.shown.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn timed<T>(&self, work: impl FnOnce() -> T) -> (Span, T) {
         let tick = || self.ticks.fetch_add(1, Ordering::SeqCst);
-        let (before, invoked) = (self.clock.now().millis(), tick());
+        let (before, invoked) = (self.shown().len() - 1, tick());
         let done = work();
-        let (returned, after) = (tick(), self.clock.now().millis());
-        (Span { invoked, returned, clock: (before, after), latest: self.latest.load(Ordering::SeqCst) }, done)
+        let (returned, shown) = (tick(), self.shown());
+        let most = |shown: &[i64]| shown.iter().copied().fold(i64::MIN, i64::max);
+        let least = shown[before..].iter().copied().fold(i64::MAX, i64::min);
+        let span = Span { invoked, returned, clock: (least, most(&shown[before..])), latest: most(&shown) };
+        drop(shown);
+        (span, done)
     }
 
     /// Calls an operation on one of the handles.

@@ -50,9 +50,11 @@ impl Archive {
         number
     }
 
-    fn some(&self, random: &mut fastrand::Rng) -> Option<Number> {
+    /// The number of some record, and when it came about.
+    fn some(&self, random: &mut fastrand::Rng) -> Option<(Number, i64)> {
         let records = self.records.lock().expect("no reader has panicked");
-        records.keys().nth(random.usize(0..records.len().max(1))).cloned()
+        let (number, record) = records.iter().nth(random.usize(0..records.len().max(1)))?;
+        Some((Arc::clone(number), created(record)))
     }
 
     pub fn into_records(self) -> BTreeMap<Number, Json> {
@@ -156,8 +158,9 @@ impl Reader {
         if self.habit == Habit::Sampler {
             let some = archive.some(&mut self.random);
             return match (self.random.u8(0..5), some) {
-                (0, Some(number)) => Start::After(number),
-                (1, Some(number)) => Start::At(number),
+                (0, Some((number, _))) => Start::After(number),
+                (1, Some((number, _))) => Start::At(number),
+                (2, Some((_, created))) if self.random.bool() => Start::Time(created),
                 (2, _) => {
                     let now = house.clock.now().millis();
                     Start::Time(now - self.random.i64(0..30 * 60 * 60) * 1000)

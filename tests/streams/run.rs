@@ -20,7 +20,7 @@ use crate::verdict;
 use crate::writer::Writer;
 
 const WRITERS: usize = 4;
-const TURNS: usize = 60;
+const TURNS: usize = 45;
 const MINUTE: i64 = 60_000;
 const HOUR: i64 = 60 * MINUTE;
 /// Steps of the clock: whole seconds, which is what records tell. None is longer than what is left to those who keep up.

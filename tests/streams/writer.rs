@@ -411,14 +411,17 @@ impl Writer {
         let mut after = self.own.get(&spot).cloned().unwrap_or_else(|| spot.key());
         after["mark"] = json!({ "S": mark });
         after["score"] = score.clone();
+        // So that doing it twice would make another item.
+        let hits = after["hits"]["N"].as_str().map_or(0, |hits| hits.parse().expect("a whole number"));
+        after["hits"] = json!({ "N": (hits + 1).to_string() });
         Planned {
             part: Part { replaced: self.known(spot), ..Part::new(spot, Effect::Writes(mark.clone())) },
             verb: "Update",
             request: json!({
                 "TableName": TABLES[spot.table],
                 "Key": spot.key(),
-                "UpdateExpression": "SET mark = :mark, score = :score",
-                "ExpressionAttributeValues": { ":mark": { "S": mark }, ":score": score },
+                "UpdateExpression": "SET mark = :mark, score = :score ADD hits :one",
+                "ExpressionAttributeValues": { ":mark": { "S": mark }, ":score": score, ":one": { "N": "1" } },
             }),
             after: Some(after),
         }
