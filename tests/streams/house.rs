@@ -4,10 +4,11 @@
 //! Every call is told between two ticks of one counter, so that of two calls that did not overlap it is known which came
 //! first; and with what the clock showed before and after. It knows nothing of what is written or read.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 use std::task::Poll;
 
 use fdyno::api::{Operation, dispatch, json as protocol};
@@ -28,6 +29,9 @@ pub const START_MILLIS: i64 = 1_700_000_000_000;
 pub const PREFIX: &[u8] = b"streams";
 /// So little that a run flushes and merges several times.
 const FLUSH_BYTES: u64 = 60_000;
+
+/// A commit gets its version, and so its time, a moment before others see it.
+const LONGEST_FLIGHT_MILLIS: i64 = 23 * 60 * 60 * 1000 + 30 * 60 * 1000;
 
 /// What the database is on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,6 +80,7 @@ pub struct House {
     handles: RwLock<Vec<Store>>,
     /// Held by whoever needs the clock to stand still.
     time: RwLock<()>,
+    flights: Flights,
     ticks: AtomicU64,
     /// What the clock has shown.
     shown: Mutex<Vec<i64>>,
@@ -103,6 +108,7 @@ impl House {
             place,
             handles: RwLock::default(),
             time: RwLock::default(),
+            flights: Flights::default(),
             ticks: AtomicU64::new(1),
             shown: Mutex::new(vec![START_MILLIS]),
             restarts: AtomicUsize::new(0),
@@ -154,6 +160,28 @@ impl House {
         self.time.read().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Waits for calls under way that began so long ago that, `millis` from now, what they commit might be past its 24 hours
+    /// before anybody can have read it.
+    pub fn wait_for_old_calls(&self, millis: i64) {
+        self.flights.wait_for_those_before(self.clock.now().millis() + millis - LONGEST_FLIGHT_MILLIS);
+    }
+
+    /// Whether a call that was given up may still be under way.
+    pub fn has_forsaken_calls(&self) -> bool {
+        !self.flights.lock().forsaken.is_empty()
+    }
+
+    /// Told of a commit that was acknowledged: what was given up before it began is over, since commits are made one after
+    /// the other.
+    pub fn has_committed(&self, span: Span) {
+        let mut all = self.flights.lock();
+        let later = all.forsaken.split_off(&span.invoked);
+        for over in std::mem::replace(&mut all.forsaken, later) {
+            all.began.remove(&over);
+        }
+        self.flights.landed.notify_all();
+    }
+
     /// Moves the clock, when nobody holds it.
     pub fn advance(&self, millis: i64) {
         let _nobody_holds_it = self.time.write().unwrap_or_else(PoisonError::into_inner);
@@ -166,11 +194,14 @@ impl House {
         self.shown.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn tick(&self) -> u64 {
+        self.ticks.fetch_add(1, Ordering::SeqCst)
+    }
+
     fn timed<T>(&self, work: impl FnOnce() -> T) -> (Span, T) {
-        let tick = || self.ticks.fetch_add(1, Ordering::SeqCst);
-        let (before, invoked) = (self.shown().len() - 1, tick());
+        let (before, invoked) = (self.shown().len() - 1, self.tick());
         let done = work();
-        let (returned, shown) = (tick(), self.shown());
+        let (returned, shown) = (self.tick(), self.shown());
         let most = |shown: &[i64]| shown.iter().copied().fold(i64::MIN, i64::max);
         let least = shown[before..].iter().copied().fold(i64::MAX, i64::min);
         let span = Span { invoked, returned, clock: (least, most(&shown[before..])), latest: most(&shown) };
@@ -196,7 +227,10 @@ impl House {
         let request = protocol::request(operation, request.to_string().as_bytes()).expect("a request");
         let handles = self.handles();
         let store = &handles[handle % handles.len()];
+        let mut flight = self.flights.begin(self.tick(), self.clock.now().millis());
         let (span, outcome) = self.timed(|| block_on(give_up_at(polls, dispatch(store, &realm, request))));
+        flight.is_forsaken = outcome.is_none();
+        drop(flight);
         let answer = outcome.map(|outcome| match outcome {
             Ok(response) => {
                 Answer::Done(serde_json::from_slice(&protocol::response(&response)).expect("an answer is JSON"))
@@ -250,6 +284,55 @@ impl House {
 
     pub fn realm() -> Realm {
         Realm { account: "000000000000".to_owned(), region: "eu-west-1".to_owned() }
+    }
+}
+
+/// The calls under way.
+#[derive(Default)]
+struct Flights {
+    all: Mutex<UnderWay>,
+    landed: Condvar,
+}
+
+#[derive(Default)]
+struct UnderWay {
+    /// When each began: its tick, and what the clock showed.
+    began: BTreeMap<u64, i64>,
+    /// Those that were given up.
+    forsaken: BTreeSet<u64>,
+}
+
+struct Flight<'a> {
+    flights: &'a Flights,
+    number: u64,
+    is_forsaken: bool,
+}
+
+impl Flights {
+    fn lock(&self) -> MutexGuard<'_, UnderWay> {
+        self.all.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn begin(&self, number: u64, clock: i64) -> Flight<'_> {
+        self.lock().began.insert(number, clock);
+        Flight { flights: self, number, is_forsaken: false }
+    }
+
+    fn wait_for_those_before(&self, clock: i64) {
+        let is_any = |all: &mut UnderWay| all.began.values().any(|began| *began < clock);
+        drop(self.landed.wait_while(self.lock(), is_any).unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
+impl Drop for Flight<'_> {
+    fn drop(&mut self) {
+        let mut all = self.flights.lock();
+        if self.is_forsaken {
+            all.forsaken.insert(self.number);
+            return;
+        }
+        all.began.remove(&self.number);
+        self.flights.landed.notify_all();
     }
 }
 

@@ -194,6 +194,10 @@ impl Stage<'_> {
                 Wish::Restart => self.house.restart(),
                 Wish::Step(millis) => {
                     let _one_at_a_time = self.stepping.lock().unwrap_or_else(PoisonError::into_inner);
+                    if self.house.has_forsaken_calls() {
+                        writer.settle_one(&self.house);
+                    }
+                    self.house.wait_for_old_calls(millis);
                     if !self.bell.wait_for_keepers() {
                         return;
                     }

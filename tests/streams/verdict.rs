@@ -101,9 +101,26 @@ impl Trial<'_> {
                     Some(new) => images.insert(key, new),
                     None => images.remove(&key),
                 };
-                assert!(left == old, "the old image is not what was there, {left:?}: {whole}");
+                assert!(
+                    left == old,
+                    "the old image is not what was there, {left:?}: {whole}\n{}",
+                    self.history(record)
+                );
             }
         }
+    }
+
+    /// What is known of a record's key.
+    fn history(&self, of: &Told) -> String {
+        let touches = |entry: &&Entry| entry.parts.iter().any(|part| part.spot.key() == *of.keys());
+        let mut entries: Vec<_> = self.entries.iter().filter(touches).collect();
+        entries.sort_by_key(|entry| entry.span.invoked);
+        let records = self.told.iter().flatten().filter(|told| told.keys() == of.keys()).map(|told| {
+            let marks = (told.mark("OldImage"), told.mark("NewImage"));
+            format!("{} {marks:?}", told.number)
+        });
+        let entries = entries.into_iter().map(|entry| format!("{entry:?}"));
+        records.chain(entries).collect::<Vec<_>>().join("\n")
     }
 
     /// Finds the one request behind each commit, and then those that lack theirs.

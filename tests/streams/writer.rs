@@ -95,6 +95,12 @@ impl Writer {
         }
     }
 
+    /// Waits for an acknowledgement.
+    pub fn settle_one(&mut self, house: &House) {
+        let spot = self.own_spot();
+        self.settle(house, spot);
+    }
+
     fn mark(&self, part: usize) -> Mark {
         format!("{}-{}-{part}", self.number, self.requests)
     }
@@ -223,6 +229,7 @@ impl Writer {
             };
             self.entries.push(Entry { parts: vec![Part::new(spot, Effect::Writes(mark))], outcome, span });
             if outcome == Outcome::Done {
+                house.has_committed(span);
                 if spot.owner.is_some() {
                     self.own.insert(spot, item);
                 }
