@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use lsm_tree::compaction::Leveled;
-use lsm_tree::config::{PinningPolicy, RestartIntervalPolicy};
+use lsm_tree::config::PinningPolicy;
 use lsm_tree::table::filter::standard_bloom::Builder as TableFilter;
 use lsm_tree::{AbstractTree, AnyTree, Cache, Config, Guard, IterGuardImpl, SequenceNumberCounter, Slice};
 
@@ -21,10 +21,6 @@ use super::unflushed::{self, Run, Tables, Unflushed};
 
 /// Compactions one flush is followed by at most, before the next flush is looked for.
 const COMPACTIONS: usize = 16;
-
-/// Keys of a block to each that can be jumped to: some seventeen pairs of 232 bytes are in one, and a get looks at its
-/// fourth part.
-const RESTART_INTERVAL: u8 = 4;
 
 /// Before the engine's own keys.
 const ENGINE: u8 = 0;
@@ -89,7 +85,6 @@ impl Tree {
         // Whole indexes and filters in memory, a few bytes a pair: then a get reads one block at most.
         let config = Config::new(path, sequence.clone(), visible)
             .use_cache(Arc::new(Cache::with_capacity_bytes(cache_bytes)))
-            .data_block_restart_interval_policy(RestartIntervalPolicy::all(RESTART_INTERVAL))
             .index_block_partitioning_policy(PinningPolicy::all(false))
             .filter_block_partitioning_policy(PinningPolicy::all(false))
             .index_block_pinning_policy(PinningPolicy::all(true))
