@@ -5,6 +5,7 @@
 //! <prefix> 00 01      database id, 16 bytes               <prefix> 00 04      clock, where it is shared
 //! <prefix> 00 02      incarnation, u16                    <prefix> 00 05      definitions written so far, a counter
 //! <prefix> 00 06      an unfinished copy's state (seam.rs)   <prefix> 00 07      what a finished copy is of (seam.rs)
+//! <prefix> 00 08      owner marks have been kept from the beginning; empty
 //! <prefix> 01 <account> <region> <table>              →   table id, u64
 //! <prefix> 02 <account> <region> <table> <label>      →   stream descriptor, JSON
 //! <prefix> 03 <account> <region> <token>              →   token's record, JSON
@@ -13,6 +14,7 @@
 //! <prefix> 05 <account> <region> <table> <name>       →   checkpoint, JSON
 //! <prefix> 06 <name>                                  →   lease
 //! <prefix> 07 <table id u64>                          →   trim mark: position of the last record trimmed, 14 bytes
+//! <prefix> 0d <table id u64>                          →   owner mark: behind the last record that frees a blob, 14 bytes
 //! ```
 //!
 //! Names are `text` components (see [`super::tuple`]): a name is never the beginning of another.
@@ -72,6 +74,7 @@ const CLOCK: u8 = 4;
 const DEFINITIONS: u8 = 5;
 const COPY: u8 = 6;
 const FINISHED_COPY: u8 = 7;
+const OWNER_MARKS: u8 = 8;
 
 impl Keyspace {
     fn singleton(&self, which: u8) -> Vec<u8> {
@@ -113,6 +116,11 @@ impl Keyspace {
     /// There in a database that was made by copying another.
     pub fn finished_copy(&self) -> Vec<u8> {
         self.singleton(FINISHED_COPY)
+    }
+
+    /// There where every record that frees a blob has left an owner mark, so that none of them means that there is none.
+    pub fn owner_marks_are_kept(&self) -> Vec<u8> {
+        self.singleton(OWNER_MARKS)
     }
 
     fn named(&self, family: Family, names: &[&str]) -> Vec<u8> {
@@ -274,6 +282,13 @@ impl Keyspace {
         key
     }
 
+    /// Behind which position no change record of a table frees a blob: from there on they can be removed unread.
+    pub fn owner_mark(&self, table: TableId) -> Vec<u8> {
+        let mut key = self.family(Family::OwnerMarks);
+        key.extend_from_slice(&table.0.to_be_bytes());
+        key
+    }
+
     pub fn parse_trim_mark(&self, key: &[u8]) -> kv::Result<TableId> {
         let mut reader = self.open(Family::TrimMarks, key)?;
         let table = TableId(reader.u64()?);
@@ -404,10 +419,14 @@ mod tests {
             one.definitions(),
             one.copy_state(),
             one.finished_copy(),
+            one.owner_marks_are_kept(),
             one.table_id(REALM, "t"),
             one.stream(REALM, "t", "l"),
             one.token(REALM, "t"),
             one.lease("t"),
+            one.trim_mark(TableId(1)),
+            one.expiring_table(TableId(1)),
+            one.owner_mark(TableId(1)),
         ];
         for (at, key) in keys.iter().enumerate() {
             assert!(one.everything().contains(key) && !two.everything().contains(key));

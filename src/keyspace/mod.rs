@@ -19,6 +19,7 @@
 //! <prefix> 0a <minute u64> <account> <region> <token>          when tokens may go
 //! <prefix> 0b <incarnation u16>                                where earlier incarnations ended    (seam.rs)
 //! <prefix> 0c <table id u64>                                   tables with a time to live          (background.rs)
+//! <prefix> 0d <table id u64>                                   marks of records that own blobs
 //! <prefix> 10 <table id u64> m <which>                         metadata                 (table.rs)
 //!                            n <index id u32> <which>          counters
 //!                            i <hash u64> <partition> [<sort>] items
@@ -148,6 +149,7 @@ enum Family {
     TokenExpiries = 0x0a,
     Seams = 0x0b,
     Expiring = 0x0c,
+    OwnerMarks = 0x0d,
     Table = 0x10,
 }
 

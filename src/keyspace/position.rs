@@ -34,6 +34,11 @@ impl Position {
         Self { incarnation, stamp: Versionstamp::first_of(version), user_version: 0 }
     }
 
+    /// A value that the store makes the place behind all records of one commit, and where it puts the commit's stamp.
+    pub fn to_be_stamped(incarnation: u16) -> (Vec<u8>, usize) {
+        (Self { incarnation, stamp: Versionstamp::MIN, user_version: u16::MAX }.to_bytes().to_vec(), 2)
+    }
+
     /// The version of the commit.
     pub const fn version(&self) -> Version {
         self.stamp.version()
@@ -128,6 +133,15 @@ mod tests {
             prop_assert!(position.to_bits() - position.previous().to_bits() <= 1);
             prop_assert!(position.next() == position || position.next().previous() == position);
         }
+    }
+
+    #[test]
+    fn a_value_is_stamped_as_a_place_is_written() {
+        let stamp = Versionstamp([1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
+        let (mut value, offset) = Position::to_be_stamped(3);
+        value.splice(offset..offset + 10, stamp.0);
+        let place = value.try_into().map(Position::from_bytes);
+        assert_eq!(place, Ok(Position { incarnation: 3, stamp, user_version: u16::MAX }));
     }
 
     #[test]

@@ -2,28 +2,24 @@
 //!
 //! And the jobs that somebody began and did not finish. Readers judge by the clock, so nothing they see depends on when
 //! this runs: it only returns space. It runs from the calls that find that a minute of database time has passed, in
-//! bounded transactions, each under the lease where processes share the database, so no thread is needed.
+//! bounded transactions, each under the lease where processes share the database, so no thread is needed. `trim` is about
+//! records and streams, `expire` about items.
 
-use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 
 use futures_util::future::try_join_all;
 
-use super::blob::free;
-use super::sweep::Swept;
 use super::token::{self, ClientToken};
-use super::{Realm, Store, Stream, Transaction};
+use super::{Store, Transaction};
 use crate::clock::Timestamp;
 use crate::error::Error;
-use crate::keyspace::{self, ChangeKind, JobId, JobKind, Position, Record, TableId};
+use crate::keyspace::{self, JobId, JobKind};
 use crate::kv::{Isolation, RangeRead};
 
 /// How often maintenance falls due, in database time.
 const INTERVAL_MILLIS: i64 = 60_000;
-/// Pairs one maintenance transaction looks at.
+/// Jobs one call looks at.
 const STEP: usize = 1_000;
-/// Bytes one maintenance transaction reads.
-const STEP_BYTES: usize = 2_000_000;
 /// Tokens one maintenance transaction looks at.
 const TOKENS_OF_STEP: usize = 200;
 /// Steps of one job that one caller does.
@@ -97,96 +93,6 @@ impl Store {
             }
         }
         Ok(true)
-    }
-
-    async fn trim_streams(&self) -> Result<(), Error> {
-        let times = self.snapshot(|transaction| async move { self.times(&transaction).await }).await?;
-        let horizon = self.horizon(&times);
-        let mut by_table: BTreeMap<u64, Vec<Stream>> = BTreeMap::new();
-        for stream in self.all_streams().await? {
-            by_table.entry(stream.table_id).or_default().push(stream);
-        }
-        for (table_id, streams) in by_table {
-            let mut more = true;
-            while more {
-                let step = |transaction| async move { self.trim_step(&transaction, table_id, horizon).await };
-                more = self.step(step).await? == Some(true);
-            }
-            let (gone, left): (Vec<_>, Vec<_>) = streams.into_iter().partition(|stream| stream.is_gone(horizon));
-            if !gone.is_empty() {
-                self.drop_streams(table_id, &gone, left.is_empty()).await?;
-            }
-        }
-        Ok(())
-    }
-
-    async fn all_streams(&self) -> Result<Vec<Stream>, Error> {
-        self.snapshot(|transaction| async move {
-            let mut range = self.keyspace().all_streams();
-            let mut streams = Vec::new();
-            loop {
-                let read = RangeRead::new(range.begin.clone(), range.end.clone()).snapshot().limited(STEP);
-                let page = transaction.range(&read).await?;
-                for pair in &page.pairs {
-                    let named = self.keyspace().parse_stream(&pair.key)?;
-                    let realm = Realm { account: named.account, region: named.region };
-                    streams.push(self.decode_stream(&realm, named.table, named.label, &pair.value)?);
-                }
-                match page.pairs.last() {
-                    Some(last) if page.more => range = range.after(&last.key),
-                    _ => return Ok(streams),
-                }
-            }
-        })
-        .await
-    }
-
-    /// Removes some records before `horizon`, and the blobs they own. Whether there may be more.
-    async fn trim_step(&self, transaction: &Transaction, table_id: u64, horizon: Position) -> Result<bool, Error> {
-        let space = self.keyspace().table(TableId(table_id));
-        let range = space.records(Position::default(), Some(horizon));
-        let read = RangeRead::new(range.begin.clone(), range.end).limited(STEP).byte_limited(STEP_BYTES);
-        let page = transaction.kv().range(&read).await?;
-        let Some(last) = page.pairs.last() else { return Ok(false) };
-        let mut told_last = None;
-        for pair in &page.pairs {
-            let record = Record::decode(&pair.value)?;
-            if let Some(blob) = record.frees {
-                free(transaction.kv(), &space, blob)?;
-            }
-            if record.kind != ChangeKind::Release {
-                told_last = Some(space.parse_record(&pair.key)?);
-            }
-        }
-        transaction.kv().clear_range(&range.begin, &keyspace::successor(&last.key))?;
-        if let Some(position) = told_last {
-            transaction.kv().set(&self.keyspace().trim_mark(TableId(table_id)), &position.to_bytes()[..])?;
-        }
-        Ok(page.more)
-    }
-
-    /// Removes expired streams; with the last one of a deleted table, all that was kept for it.
-    async fn drop_streams(&self, table_id: u64, gone: &[Stream], none_left: bool) -> Result<(), Error> {
-        let step = |transaction: Transaction| async move {
-            let space = self.keyspace().table(TableId(table_id));
-            let table = transaction.kv().get(&space.metadata_version(), Isolation::Serializable).await?;
-            // A table that is still there keeps its last one, which readers no longer see: the releases it writes from now on
-            // are found by it, and trimmed.
-            let kept = usize::from(table.is_some() && none_left);
-            for stream in gone.iter().rev().skip(kept) {
-                transaction.kv().clear(&self.stream_key(&stream.realm, &stream.table_name, &stream.label))?;
-            }
-            if table.is_none() && none_left {
-                if let Some(stream) = gone.first() {
-                    transaction.release_checkpoints(&stream.realm, &stream.table_name, table_id).await?;
-                }
-                transaction.leave_to_sweep(table_id, Swept::Everything)?;
-                transaction.kv().clear(&self.keyspace().trim_mark(TableId(table_id)))?;
-            }
-            Ok(())
-        };
-        self.step(step).await?;
-        Ok(())
     }
 
     async fn drop_expired_tokens(&self) -> Result<(), Error> {

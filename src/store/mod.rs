@@ -28,6 +28,7 @@ pub mod table;
 mod time_to_live;
 mod timeline;
 mod token;
+mod trim;
 mod turn;
 pub mod write;
 
@@ -306,6 +307,7 @@ async fn open_or_initialise(
         transaction.set(&keyspace.format_version(), &FORMAT_VERSION.to_be_bytes()[..])?;
         transaction.set(&keyspace.database_id(), &fresh_id[..])?;
         transaction.set(&keyspace.incarnation(), &1u16.to_be_bytes()[..])?;
+        transaction.set(&keyspace.owner_marks_are_kept(), &[][..])?;
         return Ok((fresh_id, 1, timeline::Timeline::default()));
     };
     let (id, incarnation) = read_identity(keyspace, &transaction, &format).await?;

@@ -14,7 +14,7 @@ use super::table::key_values;
 use super::{Index, IndexStatus, Key, Store, Table};
 use crate::error::Error;
 use crate::item::{Item, MAX_ITEM_SIZE};
-use crate::keyspace::{self, ChangeKind, Counter, IndexId, IndexKey, Record, TableSpace};
+use crate::keyspace::{self, ChangeKind, Counter, IndexId, IndexKey, Position, Record, TableId, TableSpace};
 use crate::kv::{self, Isolation};
 
 /// One attempt at a read-write transaction. Clones are handles to the same attempt.
@@ -281,12 +281,12 @@ impl Transaction {
         new: Option<&Loaded>,
         actor: Actor,
     ) -> Result<(), Error> {
-        let replaced_blob = old.and_then(|old| old.blob);
+        let (id, replaced_blob) = (TableId(table.id), old.and_then(|old| old.blob));
         let Some(stream) = &table.stream else {
             return match replaced_blob {
                 None => Ok(()),
                 // Records of a closed stream may still point to the blob: it goes when they do.
-                Some(blob) if table.latest_stream_label.is_some() => self.put_record(space, &Record::release(blob)),
+                Some(blob) if table.latest_stream_label.is_some() => self.put_record(id, space, &Record::release(blob)),
                 Some(blob) => free(self.kv(), space, blob),
             };
         };
@@ -308,12 +308,17 @@ impl Transaction {
             frees: replaced_blob,
         };
         self.tell_followers(table.id);
-        self.put_record(space, &record)
+        self.put_record(id, space, &record)
     }
 
-    fn put_record(&self, space: &TableSpace, record: &Record<'_>) -> Result<(), Error> {
+    fn put_record(&self, table: TableId, space: &TableSpace, record: &Record<'_>) -> Result<(), Error> {
         let user_version = self.0.next_user_version.fetch_add(1, Ordering::Relaxed);
-        let stamped = space.stamped_record(self.store().0.incarnation, user_version);
+        let incarnation = self.store().0.incarnation;
+        if record.frees.is_some() {
+            let (value, offset) = Position::to_be_stamped(incarnation);
+            self.kv().set_versionstamped_value(&self.store().keyspace().owner_mark(table), value, offset)?;
+        }
+        let stamped = space.stamped_record(incarnation, user_version);
         Ok(self.kv().set_versionstamped_key(stamped.key, stamped.offset, record.encode())?)
     }
 }

@@ -173,7 +173,7 @@ fn a_time_to_live_that_cannot_be_switched_on_is_taken_back_whole() -> Outcome {
     faults.pause();
     let store = now(Store::open(database, "shared".into()))?;
     let before = table(&store, None)?;
-    put_expiring(&store, &before, (0..500).map(|id| (id, 600)))?;
+    put_expiring(&store, &before, (0..500).map(|id| (id, 1_000_000)))?;
     let keys = keys_of(&store, &before)?;
     let mut failed = 0;
     for _ in 0..30 {
