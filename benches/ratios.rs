@@ -5,16 +5,21 @@
 use std::error::Error;
 use std::future::Future;
 use std::pin::pin;
-use std::task::{Context, Poll, Waker};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use fdyno::clock::Clock;
 use fdyno::item::{AttributeValue, Item, Number};
 use fdyno::kv::Database;
 use fdyno::store::{
-    Actor, BillingMode, Change, Fetch, Key, KeyAttribute, KeyKind, KeySchema, Query, Realm, Scan, SortBound, Store,
-    StreamViewType, Table, TableDefinition,
+    Actor, BillingMode, Change, Cursor, Fetch, Key, KeyAttribute, KeyKind, KeySchema, Query, Realm, Scan, SortBound,
+    Store, Stream, StreamStart, StreamViewType, Table, TableDefinition, Ticket,
 };
+use futures_executor::block_on;
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
 
@@ -139,6 +144,169 @@ fn flat_to_the_last_record(records: i64) -> Outcome<()> {
     Ok(())
 }
 
+fn stream_of(store: &Store, name: &str) -> Outcome<(Stream, Cursor)> {
+    let (streams, _) = now(store.list_streams(&realm(), Some(name), None, 1))?;
+    let stream = streams.into_iter().next().ok_or("no stream")?;
+    let cursor = now(store.stream_cursor(&stream, &StreamStart::TrimHorizon))?;
+    Ok((stream, cursor))
+}
+
+/// Whole records, images decoded, page by page as GetRecords does.
+fn reading() -> Outcome<()> {
+    const RECORDS: i64 = 100_000;
+    let store = open()?;
+    for (name, size, view) in [
+        ("400 B, both images", 400, StreamViewType::NewAndOldImages),
+        ("100 B, new image", 100, StreamViewType::NewImage),
+        ("keys only", 400, StreamViewType::KeysOnly),
+    ] {
+        let table = table(&store, &name.replace([' ', ','], "_"), Some(view))?;
+        for at in 0..RECORDS {
+            put(&store, &table, item(at % 100, at % 1_000, at, size))?;
+        }
+        let (stream, start) = stream_of(&store, &table.name)?;
+        let mut rounds = Vec::new();
+        for _ in 0..7 {
+            let (mut cursor, mut seen) = (start, 0);
+            rounds.push(time(|| {
+                while seen < RECORDS {
+                    let page = now(store.stream_records(&stream, cursor, 1_000, 1 << 20))?;
+                    seen += page.records.len() as i64;
+                    cursor = page.place;
+                }
+                Ok(())
+            })?);
+        }
+        let best = rounds.into_iter().min().unwrap_or_default();
+        let a_second = RECORDS as f64 / best.as_secs_f64() / 1e6;
+        report(&format!("records read a second, {name}"), a_second, "million", "at least 1");
+    }
+    Ok(())
+}
+
+/// A waker that counts.
+#[derive(Default)]
+struct Rings(AtomicU64);
+
+impl Wake for Rings {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// Whether a put costs the same however many records, streams and readers there are.
+fn puts_among_followers() -> Outcome<()> {
+    const ROUND: i64 = 2_000;
+    const OTHERS: usize = 1_000;
+    let (alone, crowded) = (open()?, open()?);
+    let put_some = |store: &Store, table: &Table, round: i64| {
+        let items: Vec<Item> = (0..ROUND).map(|at| item(at % 100, at, round, 400)).collect();
+        time(|| items.into_iter().try_for_each(|item| put(store, table, item)))
+    };
+    let both = Some(StreamViewType::NewAndOldImages);
+    let (single, among) = (table(&alone, "busy", both)?, table(&crowded, "busy", both)?);
+    let mut tickets: Vec<Ticket> = Vec::new();
+    for number in 0..OTHERS {
+        let other = table(&crowded, &format!("other{number}"), both)?;
+        tickets.extend((0..if number < 100 { 1 } else { 0 }).map(|_| crowded.follow(other.id)));
+    }
+    let rings = Arc::new(Rings::default());
+    let waker = Waker::from(Arc::clone(&rings));
+    let mut waiting: Vec<_> = tickets.iter().map(|ticket| Box::pin(ticket.changed())).collect();
+    for changed in &mut waiting {
+        assert!(changed.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+    }
+    // Readers of this very table who are busy reading.
+    let busy: Vec<Ticket> = (0..100).map(|_| crowded.follow(among.id)).collect();
+    let (mut without, mut with) = (Vec::new(), Vec::new());
+    for round in 0..40 {
+        without.push(put_some(&alone, &single, round)?);
+        with.push(put_some(&crowded, &among, round)?);
+    }
+    let ratio = median(with[1..].to_vec()).as_secs_f64() / median(without[1..].to_vec()).as_secs_f64();
+    report("PutItem among 1,000 streams, 200 followers / alone", ratio, "x", "about 1");
+    let woken = rings.0.load(Ordering::Relaxed) + crowded.followers_woken();
+    report(&format!("wake-ups of 100 idle followers in {} puts", 40 * ROUND), woken as f64, "", "0");
+    drop((waiting, busy));
+    Ok(())
+}
+
+/// A condition variable that a writer rings after its commit: the least that a hand-over between threads costs.
+#[derive(Default)]
+struct Doorbell {
+    rung: Mutex<u64>,
+    bell: Condvar,
+}
+
+impl Doorbell {
+    fn ring(&self) {
+        *self.rung.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+        self.bell.notify_one();
+    }
+
+    fn wait_for(&self, count: u64) {
+        let mut rung = self.rung.lock().unwrap_or_else(PoisonError::into_inner);
+        while *rung < count {
+            rung = self.bell.wait(rung).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+}
+
+/// From the beginning of a put to the moment at which a reader that waited has read its record.
+fn from_put_to_reader() -> Outcome<()> {
+    const PUTS: u64 = 2_000;
+    let store = open()?;
+    let mut medians = Vec::new();
+    for follows in [true, false] {
+        let name = if follows { "followed" } else { "rung" };
+        let table = table(&store, name, Some(StreamViewType::NewAndOldImages))?;
+        let (stream, start) = stream_of(&store, name)?;
+        let doorbell = Arc::new(Doorbell::default());
+        let (has_read, hears): (Sender<Instant>, Receiver<Instant>) = channel();
+        let reader = thread::spawn({
+            let (store, doorbell, table_id) = (store.clone(), Arc::clone(&doorbell), table.id);
+            move || -> Result<(), fdyno::error::Error> {
+                let (mut cursor, mut seen) = (start, 0);
+                while seen < PUTS {
+                    let ticket = store.follow(table_id);
+                    let page = now(store.stream_records(&stream, cursor, 1_000, 1 << 20))?;
+                    seen += page.records.len() as u64;
+                    cursor = page.place;
+                    for _ in &page.records {
+                        // Nobody listens any more after an error over there.
+                        let _ = has_read.send(Instant::now());
+                    }
+                    if seen < PUTS && follows {
+                        block_on(ticket.changed());
+                    } else if seen < PUTS {
+                        drop(ticket);
+                        doorbell.wait_for(seen + 1);
+                    }
+                }
+                Ok(())
+            }
+        });
+        let mut samples = Vec::new();
+        for at in 0..PUTS as i64 {
+            // The reader has gone to sleep by the time that this one has made its item.
+            thread::yield_now();
+            let new = item(at % 100, at, 0, 400);
+            let begin = Instant::now();
+            put(&store, &table, new)?;
+            doorbell.ring();
+            samples.push(hears.recv()?.duration_since(begin));
+        }
+        reader.join().map_err(|_| "the reader panicked")??;
+        medians.push(median(samples));
+    }
+    if let [followed, rung] = medians[..] {
+        let ratio = followed.as_secs_f64() / rung.as_secs_f64();
+        report("put to a reader that follows / to one that a condvar wakes", ratio, "x", "about 1");
+        report("  put to a reader that follows", followed.as_secs_f64() * 1e6, "µs", "");
+    }
+    Ok(())
+}
+
 fn pages_and_copies(items: i64) -> Outcome<()> {
     let small = open()?;
     let large = open()?;
@@ -257,5 +425,8 @@ fn main() -> Outcome<()> {
     // First, while the process holds nothing yet: it measures memory.
     pages_and_copies(items)?;
     put_with_and_without_stream()?;
+    reading()?;
+    puts_among_followers()?;
+    from_put_to_reader()?;
     flat_to_the_last_record(items)
 }

@@ -28,8 +28,10 @@ def orders(db):
 
 
 def put(db, *keys, table="orders"):
-    for key in keys:
-        db.client().put_item(TableName=table, Item={"pk": {"S": key}})
+    client = db.client()
+    for first in range(0, len(keys), 25):
+        puts = [{"PutRequest": {"Item": {"pk": {"S": key}}}} for key in keys[first : first + 25]]
+        client.batch_write_item(RequestItems={table: puts})
 
 
 def key(change):
