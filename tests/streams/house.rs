@@ -95,7 +95,7 @@ impl House {
         let place = match engine {
             Engine::Faults => {
                 // On some, versions do not tell the time, as on a cluster, and background work needs a lease.
-                let plan = Plan::seeded(seed).with_outages(0.2, if threads { 150 } else { 55 });
+                let plan = Plan::seeded(seed).with_outages(0.1, if threads { 150 } else { 55 });
                 let plan = if seed % 3 == 1 { plan.with_opaque_versions() } else { plan };
                 Place::Memory(Database::faults(clock.clone(), plan))
             }

@@ -147,11 +147,11 @@ impl Writer {
         if random.u8(0..6) == 0 {
             item["deep"] = json!({ "M": { "list": { "L": [{ "NULL": true }, { "N": "7" }, { "BOOL": false }] } } });
         }
-        let length = match random.u16(0..1_000) {
+        let length = match random.u16(0..2_000) {
             // Few: in this profile a byte of JSON costs more than all the rest.
             _ if self.largest_at == Some(self.requests) => 390_000,
             0 => 110_000,
-            1..=16 => random.usize(9_500..16_000),
+            1..=20 => random.usize(9_500..16_000),
             _ => random.usize(0..120),
         };
         item["note"] = json!({ "S": "x".repeat(length) });
