@@ -81,6 +81,23 @@ impl Spot {
 /// The two tables, with indexes of every kind between them and streams that show both images.
 pub const TABLES: [&str; 2] = ["orders", "notes"];
 
+/// The request that gives the first of them one more index, which is then filled from what is there.
+pub fn add_index() -> Json {
+    json!({
+        "TableName": TABLES[0],
+        "AttributeDefinitions": [
+            { "AttributeName": "pk", "AttributeType": "S" },
+            { "AttributeName": "sk", "AttributeType": "N" },
+            { "AttributeName": "mark", "AttributeType": "S" },
+        ],
+        "GlobalSecondaryIndexUpdates": [{ "Create": {
+            "IndexName": "by_mark",
+            "KeySchema": [{ "AttributeName": "mark", "KeyType": "HASH" }],
+            "Projection": { "ProjectionType": "KEYS_ONLY" },
+        } }],
+    })
+}
+
 /// The request that creates one of them.
 pub fn create_table(table: Table) -> Json {
     let attribute = |name: &str, kind: &str| json!({ "AttributeName": name, "AttributeType": kind });

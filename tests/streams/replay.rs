@@ -14,7 +14,7 @@ use futures_executor::block_on;
 use serde_json::{Value as Json, json};
 
 use crate::house::{House, PREFIX, START_MILLIS};
-use crate::journal::{TABLES, Table, create_table};
+use crate::journal::{TABLES, Table, add_index, create_table};
 use crate::reader::Number;
 
 /// A row as it is compared: its size by the item-size rule, and the encoded item.
@@ -70,11 +70,15 @@ fn stored(store: &Store, table: Table) -> BTreeMap<Vec<u8>, Value> {
     rows.chain(others.map(|(key, value)| (relative(&key), Value::Raw(value)))).collect()
 }
 
-/// Replays a stream of both images into an empty database, and compares what that has with what `store` has.
-pub fn check(store: &Store, table: Table, records: &BTreeMap<Number, Json>) {
+/// Replays a stream of both images into an empty database, and compares what that has with what `store` has. `added` says
+/// that the first table was given its index meanwhile.
+pub fn check(store: &Store, table: Table, records: &BTreeMap<Number, Json>, added: bool) {
     let database = Database::memory(Clock::deterministic(Timestamp(START_MILLIS), 1));
     let replica = block_on(Store::open(database, PREFIX.to_vec())).expect("an empty database");
     call(&replica, Operation::CreateTable, &create_table(table));
+    if added && table == 0 {
+        call(&replica, Operation::UpdateTable, &add_index());
+    }
     let name = TABLES[table];
     for record in records.values() {
         match record["dynamodb"].get("NewImage") {

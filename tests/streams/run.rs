@@ -12,7 +12,7 @@ use fdyno::api::Operation;
 use serde_json::Value as Json;
 
 use crate::house::{Engine, House};
-use crate::journal::{Entry, TABLES, create_table};
+use crate::journal::{Entry, TABLES, add_index, create_table};
 use crate::met::Met;
 use crate::reader::{Archive, Habit, Number, Reader};
 use crate::replay;
@@ -33,6 +33,8 @@ struct Stage<'a> {
     met: &'a Met,
     /// Whether the clock is now and then set back.
     sets_back: bool,
+    /// Whether the first table is given an index meanwhile. With faults `model.rs` does that.
+    adds_index: bool,
     /// Held from a wish for a step to its end: the clock waits for those who keep up before each.
     stepping: Mutex<()>,
     bell: Bell,
@@ -94,7 +96,9 @@ pub fn run(seed: u64, engine: Engine, threads: bool, met: &Met) -> Outcome {
         Archive::new(&house, table, description["LatestStreamArn"].as_str().expect("an ARN"))
     });
     let sets_back = seed % 4 == 3;
-    let stage = Stage { house, archives, met, sets_back, stepping: Mutex::default(), bell: Bell::default() };
+    let adds_index = matches!(engine, Engine::Disk(_)) && seed % 2 == 0;
+    let (stepping, bell) = (Mutex::default(), Bell::default());
+    let stage = Stage { house, archives, met, sets_back, adds_index, stepping, bell };
     let mut writers: Vec<Writer> = (0..WRITERS).map(|number| Writer::new(number, seed)).collect();
     let mut readers = readers(seed);
     if threads {
@@ -109,7 +113,7 @@ pub fn run(seed: u64, engine: Engine, threads: bool, met: &Met) -> Outcome {
     verdict::judge(&entries, [&records[0], &records[1]], &readers, !sets_back, met);
     let store = house.store();
     for (table, records) in records.iter().enumerate() {
-        replay::check(&store, table, records);
+        replay::check(&store, table, records, adds_index);
     }
     let readings = readers.iter().map(|reader| reader.readings.len()).sum();
     Outcome { records, requests: entries.len(), readings }
@@ -170,7 +174,7 @@ impl Stage<'_> {
             let writing: Vec<_> = writers
                 .iter_mut()
                 .enumerate()
-                .map(|(number, writer)| scope.spawn(move || self.write(seed ^ (number as u64) << 32, writer)))
+                .map(|(number, writer)| scope.spawn(move || self.write(seed, number, writer)))
                 .collect();
             let outcomes: Vec<_> = writing.into_iter().map(thread::ScopedJoinHandle::join).collect();
             self.house.calm();
@@ -181,12 +185,16 @@ impl Stage<'_> {
         });
     }
 
-    fn write(&self, seed: u64, writer: &mut Writer) {
+    fn write(&self, seed: u64, number: usize, writer: &mut Writer) {
         let _alarm = Alarm(&self.bell);
-        let mut random = fastrand::Rng::with_seed(seed);
-        for _ in 0..TURNS {
+        let mut random = fastrand::Rng::with_seed(seed ^ (number as u64) << 32);
+        for turn in 0..TURNS {
             if self.bell.has_failed() {
                 return;
+            }
+            if self.adds_index && (number, turn) == (0, TURNS / 3) {
+                let (_, added) = self.house.insist(0, Operation::UpdateTable, &add_index());
+                added.expect("it has no such index");
             }
             writer.turn(&self.house, self.met);
             match wish(&mut random, self.sets_back) {
