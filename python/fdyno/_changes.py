@@ -117,7 +117,7 @@ class Changes:
         self.stream_arn = stream_arn or self._newest_stream()
         #: Where it begins, if that is to stay where it is now.
         self._place: Place | None = None
-        if start != "trim_horizon":
+        if self._start["Start"] != "TRIM_HORIZON":
             self._place = self._first_place()
         if checkpoint is not None:
             self._begin(Reader(database, table, region, checkpoint))
@@ -189,6 +189,13 @@ class Changes:
     def _open(self, reader: Reader) -> None:
         reader.open(*self._beginning())
 
+    def _enter(self, reader: Reader) -> None:
+        """Takes a reader to where reading begins, or to where its checkpoint is."""
+        if self.checkpoint is None:
+            self._open(reader)
+        elif not (reader.resume() or self._begin(reader)):
+            reader.resume()  # Another consumer has just left a checkpoint.
+
     def _begin(self, reader: Reader) -> bool:
         """Opens the stream and leaves a new checkpoint there, unless there is one of its name."""
         self._open(reader)
@@ -231,10 +238,7 @@ class Changes:
         """Changes by the page, none of them empty."""
         follow = self._follow if follow is None else follow
         try:
-            if self.checkpoint is None:
-                self._open(reader)
-            elif not (reader.resume() or self._begin(reader)):
-                reader.resume()  # Another consumer has just left a checkpoint.
+            self._enter(reader)
             while not reader.over:
                 records = reader.read(size)
                 if records:
@@ -348,11 +352,14 @@ class Changes:
 def _start(start: Start) -> dict[str, Any]:
     """As `OpenStream` takes it."""
     if isinstance(start, datetime):
+        if start.tzinfo is None:
+            raise ValueError(f"start={start!r} has no time zone")
         return {"Start": "AT_TIMESTAMP", "Timestamp": start}
-    if start in ("trim_horizon", "latest"):
-        return {"Start": start.upper()}
-    if start.isdecimal():
-        return {"Start": "AFTER_SEQUENCE_NUMBER", "SequenceNumber": start}
+    if isinstance(start, str):
+        if start.lower() in ("trim_horizon", "latest"):
+            return {"Start": start.upper()}
+        if start.isascii() and start.isdigit():
+            return {"Start": "AFTER_SEQUENCE_NUMBER", "SequenceNumber": start}
     raise ValueError(f"start={start!r}: 'trim_horizon', 'latest', a sequence number or a datetime")
 
 

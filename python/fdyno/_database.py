@@ -19,7 +19,6 @@ from ._client import Client, operations_of, snake_case
 from ._event_delivery import Checkpoint, Destination, Handler
 from ._event_source import EventSource, event_source
 from ._region import configured_region
-from ._stream_reader import Start
 from ._tables import Table, Tables
 
 #: The account that tables belong to unless another is asked for.
@@ -128,8 +127,8 @@ class Database:
     ) -> Changes:
         """The changes of a table's newest stream (or of `stream_arn`), oldest first.
 
-        They begin with the oldest there is, or with ``start="latest"`` with those committed from now on, or behind a change,
-        by its sequence number, or at a time (an aware `datetime`). With ``follow=True`` an iteration goes on with what comes,
+        They begin with the oldest there is, or with ``start="latest"`` with those committed from now on, or behind a change (not
+        with it), by its sequence number, or at a time (an aware `datetime`). With ``follow=True`` an iteration goes on with what comes,
         until the stream or the database is closed. A `checkpoint` is a name under which the database keeps how far you have
         come: `start` then says where a new one begins.
 
@@ -160,7 +159,7 @@ class Database:
         start: Start = "trim_horizon",
         region_name: str | None = None,
         stream_arn: str | None = None,
-        checkpoint: Checkpoint | None = None,
+        checkpoint: str | Checkpoint | None = None,
     ) -> EventSource:
         """Drives a Lambda handler, ``handler(event, context)``, with a table's stream, as AWS's event source mapping does.
 
@@ -173,8 +172,12 @@ class Database:
         by this database's clock (-1: than the stream keeps them); with `bisect_on_error` in halves. What is given up goes to
         `on_failure`, a callable, as AWS's document. With `report_batch_item_failures` the handler may answer which records
         failed. `parallelization` batches are handed over at a time, never two with the same partition key. `tumbling_window`
-        seconds share a state. `start` is ``"trim_horizon"``, ``"latest"``, the sequence number of the first record to hand
-        over, or a time; a `checkpoint` that holds a position comes before it.
+        seconds share a state.
+
+        It begins where `start` says, as `changes` does: with the oldest record there is, the ``"latest"``, behind a sequence
+        number or at a time. A `checkpoint` comes before it: the name of one that the database keeps, the same as for
+        `changes`, or an object with `load` and `commit` that keeps the position elsewhere. `CheckpointMoved` ends a source
+        whose checkpoint another consumer has moved.
 
         Raises `ValueError` for a table without a stream, a parameter out of its bounds, or a pattern that AWS would refuse.
         """
@@ -183,7 +186,7 @@ class Database:
             self,
             table,
             handler,
-            stream_arn=self.changes(table, stream_arn=stream_arn, region_name=region).stream_arn,
+            stream_arn=stream_arn,
             region=region,
             batch_size=batch_size,
             window=window,

@@ -16,8 +16,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ._event_batches import Batch, Entry, Lane, Policy, Progress
+from ._event_stream import EventStream
 from ._lambda_event import BatchFailed, LambdaContext, answered, failure_document, first_failure, iso_seconds
-from ._stream_reader import StreamReader
 
 if TYPE_CHECKING:
     from ._database import Database
@@ -77,16 +77,16 @@ class Delivery:
         region: str,
         handler: Handler,
         policy: Policy,
-        reader: StreamReader,
+        stream: EventStream,
         on_failure: Destination | None,
-        checkpoint: Checkpoint | None,
+        checkpoint: Checkpoint | EventStream | None,
         position: str | None,
     ) -> None:
         self._database = database
         self._region = region
         self._handler = handler
         self._policy = policy
-        self._reader = reader
+        self._stream = stream
         self._on_failure = on_failure
         self._checkpoint = checkpoint
         self.function_name: str = getattr(handler, "__name__", type(handler).__name__).strip("<>")
@@ -162,8 +162,8 @@ class Delivery:
         if window is not None:
             event["window"] = {"start": iso_seconds(window.start), "end": iso_seconds(window.end)}
             event["state"] = json.loads(json.dumps(window.state))
-            event["shardId"] = self._reader.shard_id
-            event["eventSourceARN"] = self._reader.stream_arn
+            event["shardId"] = self._stream.shard_id
+            event["eventSourceARN"] = self._stream.stream_arn
             event["isFinalInvokeForWindow"] = batch.final
             event["isWindowTerminatedEarly"] = window.terminated_early
         self._inside.active = True
@@ -205,7 +205,7 @@ class Delivery:
     def _is_outdated(self, entry: Entry, now: float, *, again: bool) -> bool:
         if 0 <= self._policy.max_age < now - entry.created:
             return True
-        return again and not self._reader.holds(entry.sequence_number)
+        return again and not self._stream.holds(entry.sequence_number)
 
     def _discard(self, lane: Lane, batch: Batch, summary: EventSourceSummary) -> None:
         """Tells the destination and takes the batch for done; not the latter if telling fails."""
@@ -220,8 +220,8 @@ class Delivery:
                 invocations=batch.invocations,
                 unhandled=not isinstance(batch.error, BatchFailed),
                 now=now,
-                shard_id=self._reader.shard_id,
-                stream_arn=self._reader.stream_arn,
+                shard_id=self._stream.shard_id,
+                stream_arn=self._stream.stream_arn,
                 first=(entries[0].sequence_number, entries[0].created),
                 last=(entries[-1].sequence_number, entries[-1].created),
                 batch_size=len(entries),

@@ -6,7 +6,7 @@
 
 When Lambda invokes: https://docs.aws.amazon.com/lambda/latest/dg/with-ddb.html; the bounds of every parameter:
 https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-params.html. Batches are cut in `_event_batches` and handed over
-in `_event_delivery`, reading is `_stream_reader`'s affair: here they are put together, with threads and time.
+in `_event_delivery`, reading is `_event_stream`'s affair: here they are put together, with threads and time.
 """
 
 from __future__ import annotations
@@ -25,14 +25,15 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import datetime
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ._errors import class_of
+from ._changes import Changes, Start
+from ._errors import CheckpointMoved, class_of
 from ._event_batches import PAYLOAD_LIMIT, Batch, Entry, Lane, Policy
 from ._event_delivery import Checkpoint, Delivery, Destination, EventSourceSummary, Handler
+from ._event_stream import EventStream
 from ._filter_criteria import FilterCriteria
 from ._lambda_event import event_record
-from ._stream_reader import Start, StreamReader
 
 if TYPE_CHECKING:
     from ._database import Database
@@ -41,10 +42,20 @@ _log = logging.getLogger("fdyno.event_source")
 
 #: Seconds between two tries of a failed batch in the thread: doubled each time, from the first to the last.
 _FIRST_PAUSE, _LAST_PAUSE = 0.05, 5.0
-#: Seconds after which the thread looks again at the latest.
-_LONGEST_WAIT = 0.05
+#: Seconds between two looks at the database's clock, which anybody may move, while a window of the thread is open.
+_CLOCK_LOOK = 0.05
 #: The latest errors that a source remembers.
 _ERRORS_KEPT = 100
+
+
+class _Pause(NamedTuple):
+    """What the thread waits for: so many seconds (`None`: for ever), or, if they count, for records."""
+
+    seconds: float | None
+    for_records: bool = False
+
+
+_AT_ONCE = _Pause(0.0)
 
 
 class EventSource:
@@ -60,7 +71,7 @@ class EventSource:
         table: str,
         handler: Handler,
         *,
-        stream_arn: str,
+        stream_arn: str | None,
         region: str,
         policy: Policy,
         window: int,
@@ -68,10 +79,9 @@ class EventSource:
         on_failure: Destination | None,
         parallelization: int,
         start: Start,
-        checkpoint: Checkpoint | None,
+        checkpoint: str | Checkpoint | None,
     ) -> None:
         self.table = table
-        self.stream_arn = stream_arn
         #: Everything this source did since it was made, with the latest hundred errors.
         self.totals = EventSourceSummary()
         self._database = database
@@ -79,10 +89,13 @@ class EventSource:
         self._window = window
         self._filters = filters
         self._parallelization = parallelization
-        after = None if checkpoint is None else checkpoint.load()
-        client = database.client("dynamodbstreams", region_name=region)
-        self._reader = StreamReader(client, stream_arn, start, after, database.clock.now())
-        self._delivery = Delivery(database, region, handler, policy, self._reader, on_failure, checkpoint, after)
+        name, elsewhere = (checkpoint, None) if isinstance(checkpoint, str) else (None, checkpoint)
+        after = None if elsewhere is None else elsewhere.load()
+        changes = Changes(database, table, region, stream_arn, start if after is None else after, checkpoint=name)
+        self._stream = EventStream(database, changes, region)
+        position = after if name is None else self._stream.committed
+        keeper = elsewhere if name is None else self._stream
+        self._delivery = Delivery(database, region, handler, policy, self._stream, on_failure, keeper, position)
         self._begin()
 
     def _begin(self) -> None:
@@ -105,13 +118,18 @@ class EventSource:
         So the child goes on from the last position, as one that has just been started would.
         """
         if self._process != os.getpid():
-            self._reader.return_to(self.position)
+            self._stream.return_to(self.position)
             self._delivery.begin()
             self._begin()
 
     @property
+    def stream_arn(self) -> str:
+        """The stream that is being read; with a checkpoint in the database, another one may follow it."""
+        return self._stream.stream_arn
+
+    @property
     def position(self) -> str | None:
-        """The sequence number up to which everything is done; `None` before the first."""
+        """The sequence number up to which everything is done; `None` before the first, if no checkpoint told of one."""
         return self._delivery.progress.position
 
     # Step by step.
@@ -125,16 +143,16 @@ class EventSource:
         next call begins with that batch.
         """
         with self._driving() as summary, self._workers() as workers:
-            until: str | None = None
+            until = None if self._stream.closed else self._stream.latest()
             while True:
                 caught_up = self._fill(summary, until)
-                if not caught_up and until is None:
-                    until = self._reader.last_sequence_number()
                 error = self._work(summary, workers, flush=caught_up, at_once=True)
                 if error is not None:
                     raise error
-                if caught_up or self._stopping.is_set():
+                if self._stopping.is_set() or (caught_up and not self._goes_on()):
                     return summary
+                if until is None:
+                    until = self._stream.latest()
 
     def step(self) -> EventSourceSummary:
         """Invokes the handler once, with the batch that is next. Tells of no invocation if there is nothing to do.
@@ -142,19 +160,36 @@ class EventSource:
         Raises where `drain` would.
         """
         with self._driving() as summary:
-            caught_up = self._fill(summary, None)
-            self._delivery.advance([])
-            while summary.invocations == 0:
-                # A lane without a first record may have a tumbling window to finish.
-                lanes = sorted(self._lanes, key=lambda lane: (lane.first is None, int(lane.first or 0)))
-                due = ((lane, self._next(lane, flush=caught_up)) for lane in lanes)
-                lane, batch = next(((lane, batch) for lane, batch in due if batch is not None), (None, None))
-                if lane is None or batch is None:
-                    break
-                error = self._delivery.deliver(lane, batch, summary)
+            while True:
+                caught_up = self._fill(summary, None)
+                self._delivery.advance([])
+                error = self._invoke_once(summary, flush=caught_up)
                 if error is not None:
                     raise error
-            return summary
+                if summary.invocations > 0 or not (caught_up and self._goes_on()):
+                    return summary
+
+    def _invoke_once(self, summary: EventSourceSummary, *, flush: bool) -> Exception | None:
+        """Invokes the handler with the batch that is next, if there is one; its error, if it is next once more."""
+        error = None
+        while summary.invocations == 0:
+            # A lane without a first record may have a tumbling window to finish.
+            lanes = sorted(self._lanes, key=lambda lane: (lane.first is None, int(lane.first or 0)))
+            due = ((lane, self._next(lane, flush=flush)) for lane in lanes)
+            lane, batch = next(((lane, batch) for lane, batch in due if batch is not None), (None, None))
+            if lane is None or batch is None:
+                break
+            error = self._delivery.deliver(lane, batch, summary)
+        return error
+
+    @property
+    def _is_idle(self) -> bool:
+        """Whether the lanes have nothing, not even a window that is open."""
+        return all(lane.first is None and lane.window is None for lane in self._lanes)
+
+    def _goes_on(self) -> bool:
+        """At the end of a stream of which everything is done: whether it goes on with another one."""
+        return not self._page and self._is_idle and self._stream.go_on()
 
     @contextmanager
     def _driving(self) -> Iterator[EventSourceSummary]:
@@ -170,7 +205,7 @@ class EventSource:
             self._driver.release()
 
     def _account(self, summary: EventSourceSummary) -> None:
-        summary.restarts, self._reader.restarts = self._reader.restarts, 0
+        summary.restarts, self._stream.restarts = self._stream.restarts, 0
         self.totals.add(summary)
         # Tries without an end must not take memory without one.
         del self.totals.errors[:-_ERRORS_KEPT]
@@ -178,15 +213,16 @@ class EventSource:
     # In a thread.
 
     def start(self) -> EventSource:
-        """Hands over records as they come, in a thread, until `stop`.
+        """Hands over records as they come, in a thread, until `stop`, or the end of the stream or of the database.
 
-        There a batch waits for more records while its batching window lasts by the database's clock, and failures are
+        The thread sleeps until a commit wakes it. There a batch waits for more records while its batching window lasts by the database's clock, and failures are
         told to `totals` and the logger ``fdyno.event_source``.
         """
         self._begin_in_child()
         if self._thread is not None or not self._driver.acquire(blocking=False):
             raise RuntimeError(f"{self!r} is being driven already")
         self._stopping.clear()
+        self._stream.follow()
         run = contextvars.copy_context().run
         self._thread = threading.Thread(target=run, args=(self._run,), name=f"fdyno {self.table}", daemon=True)
         try:
@@ -206,6 +242,8 @@ class EventSource:
         thread = self._thread
         if thread is None or self._process != os.getpid() or self._delivery.is_inside_handler:
             return
+        # After the flag, which the thread looks at before it waits.
+        self._stream.wake()
         thread.join()
         self._thread = None
         crash, self._crash = self._crash, None
@@ -229,8 +267,8 @@ class EventSource:
                         pause = self._round(summary, workers)
                     finally:
                         self._account(summary)
-                    if pause != 0:
-                        self._wait_for_records(pause)
+                    if pause is None or not (pause is _AT_ONCE or self._wait(pause)):
+                        return
         except BaseException as error:
             # The end of the database is an end like any other.
             if not self._database._core.closed:
@@ -240,30 +278,44 @@ class EventSource:
         finally:
             self._driver.release()
 
-    def _round(self, summary: EventSourceSummary, workers: ThreadPoolExecutor | None) -> float | None:
-        """Reads and hands over what is due. Seconds until the next look; `None`: until there are records."""
+    def _round(self, summary: EventSourceSummary, workers: ThreadPoolExecutor | None) -> _Pause | None:
+        """Reads and hands over what is due. What to wait for then; `None` at the end of the stream."""
         try:
             caught_up = self._fill(summary, None)
         except class_of("InternalServerError"):
             # The storage's affair, which may be over soon.
             _log.exception("%r", self)
-            return _LAST_PAUSE
+            return _Pause(_LAST_PAUSE)
         flush = caught_up and self._window_is_over()
         try:
             self._work(summary, workers, flush=flush, at_once=False)
+        except CheckpointMoved:
+            # Another consumer goes on from here.
+            raise
         except Exception:
             if self._database._core.closed:
                 raise
             # A destination or a checkpoint that fails is told again.
             _log.exception("%r", self)
-            return _LONGEST_WAIT
+            return _Pause(_FIRST_PAUSE)
         if summary.invocations > 0:
             # The next batching window begins with the end of an invocation.
             self._gathering_since = None
-        if not caught_up and summary.invocations > 0:
-            return 0
-        idle = all(lane.first is None and lane.window is None for lane in self._lanes)
-        return None if idle else _LONGEST_WAIT
+        if caught_up and self._is_idle:
+            if not self._stream.closed:
+                return _Pause(None, for_records=True)
+            return _AT_ONCE if self._goes_on() else None
+        return self._patience(caught_up)
+
+    def _patience(self, caught_up: bool) -> _Pause:
+        """How long what is in the lanes has to wait."""
+        now = time.monotonic()
+        waits = [lane.not_before - now for lane in self._lanes if lane.not_before > now and lane.first is not None]
+        if caught_up and (self._window or self._policy.tumbling_window):
+            waits.append(_CLOCK_LOOK)
+        if not waits:
+            return _AT_ONCE
+        return _Pause(min(waits), for_records=caught_up and not self._stream.closed)
 
     def _window_is_over(self) -> bool:
         """Whether what waits in the lanes has been gathered for long enough."""
@@ -274,9 +326,16 @@ class EventSource:
             self._gathering_since = self._delivery.now()
         return (self._delivery.now() - self._gathering_since).total_seconds() >= self._window
 
-    def _wait_for_records(self, seconds: float | None) -> None:
-        """Waits until there may be more records, no longer than `seconds` if that is given; `stop` ends it."""
-        self._stopping.wait(_LONGEST_WAIT if seconds is None else seconds)
+    def _wait(self, pause: _Pause) -> bool:
+        """Waits, until `stop` at the latest; false when the database was closed."""
+        if not pause.for_records:
+            self._stream.prepare_to_pause()
+        # Looked at after the stream was: from then on `stop` ends the wait, even if it has not begun.
+        if self._stopping.is_set():
+            return True
+        if pause.for_records or pause.seconds is None:
+            return self._stream.wait(pause.seconds)
+        return self._stream.pause(pause.seconds)
 
     # From the stream into the lanes.
 
@@ -291,7 +350,7 @@ class EventSource:
                 self._take(self._page.popleft(), summary)
             # So that those without the handler take no memory; what this leads to is kept by whoever drives.
             self._delivery.progress.advance()
-            self._page.extend(self._reader.page())
+            self._page.extend(self._stream.page())
             if not self._page:
                 return True
 
@@ -312,7 +371,7 @@ class EventSource:
         lane = 0
         if len(self._lanes) > 1:
             # Of one item only one batch is under way, and of one partition key.
-            key = json.dumps(body["Keys"][self._reader.partition_key])
+            key = json.dumps(body["Keys"][self._stream.partition_key])
             lane = zlib.crc32(key.encode()) % len(self._lanes)
         self._lanes[lane].add(Entry.of(event))
 
@@ -370,7 +429,7 @@ class EventSource:
         return None
 
     def _next(self, lane: Lane, *, flush: bool) -> Batch | None:
-        closed = self._reader.closed and not self._page
+        closed = self._stream.closed and not self._page
         return lane.next(flush=flush, now=self._delivery.now().timestamp(), closed=closed)
 
     def __repr__(self) -> str:
@@ -387,7 +446,7 @@ def event_source(
     table: str,
     handler: Handler,
     *,
-    stream_arn: str,
+    stream_arn: str | None,
     region: str,
     batch_size: int,
     window: int,
@@ -400,15 +459,16 @@ def event_source(
     parallelization: int,
     tumbling_window: int | None,
     start: Start,
-    checkpoint: Checkpoint | None,
+    checkpoint: str | Checkpoint | None,
 ) -> EventSource:
     """Checks the parameters as Lambda's CreateEventSourceMapping does, and makes the source."""
     if not callable(handler) or inspect.iscoroutinefunction(handler):
         raise TypeError(f"handler={handler!r} is no function that can be called as Lambda does")
     if on_failure is not None and not callable(on_failure):
         raise TypeError(f"on_failure={on_failure!r} cannot be called")
-    if checkpoint is not None and not (hasattr(checkpoint, "load") and hasattr(checkpoint, "commit")):
-        raise TypeError(f"checkpoint={checkpoint!r} has no load() and commit(position)")
+    if not (checkpoint is None or isinstance(checkpoint, str)):
+        if not (hasattr(checkpoint, "load") and hasattr(checkpoint, "commit")):
+            raise TypeError(f"checkpoint={checkpoint!r} is no name, and has no load() and commit(position)")
     _check("batch_size", batch_size, 1, 10_000)
     _check("window", window, 0, 300)
     _check("retries", retries, -1, 10_000)

@@ -41,6 +41,9 @@ class Reader:
         self._table = table
         self._checkpoint = checkpoint
         self._follower: Any = None
+        #: Woken by no commit.
+        self._pausing: Any = None
+        self._table_id = 0
         self._stream_arn = ""
         self._position = ""
         self._found = True
@@ -58,6 +61,16 @@ class Reader:
         return Place(self._stream_arn, self._position)
 
     @property
+    def committed(self) -> Place | None:
+        """Where the checkpoint is, as far as this reader knows."""
+        return self._committed
+
+    @property
+    def is_drained(self) -> bool:
+        """Whether the stream has ended and was read to its end."""
+        return self._is_drained
+
+    @property
     def is_closed(self) -> bool:
         """Whether the database is closed."""
         return self._core.closed
@@ -66,7 +79,8 @@ class Reader:
 
     def _enter(self, stream: dict[str, Any]) -> None:
         self._stream_arn, self._position = stream["StreamArn"], stream["Position"]
-        self._follower = self._core.follower(stream["TableId"])
+        self._table_id = stream["TableId"]
+        self._follower = self._core.follower(self._table_id)
         self._found, self.at_end, self._is_drained = True, False, False
 
     def _opening(self, stream_arn: str, start: dict[str, Any]) -> Request:
@@ -84,7 +98,8 @@ class Reader:
         if "Stream" in answer:
             self._enter(answer["Stream"])
         else:
-            self.at_end = self.over = True
+            self._stream_arn, self._position = self._committed
+            self.at_end = self.over = self._is_drained = True
         return True
 
     def _reading(self, limit: int) -> Request:
@@ -156,6 +171,11 @@ class Reader:
         """Begins in a stream, where `start` says."""
         self._enter(self._ask(self._opening(stream_arn, start)))
 
+    def place_of(self, stream_arn: str, start: dict[str, Any]) -> Place:
+        """Where a start is now; this reader stays where it is."""
+        stream = self._ask(self._opening(stream_arn, start))
+        return Place(stream["StreamArn"], stream["Position"])
+
     def resume(self) -> bool:
         """Begins where the checkpoint is; false if there is none yet."""
         return self._resumed(self._ask(self._resuming()))
@@ -172,6 +192,25 @@ class Reader:
     def wait(self, timeout: float | None = None) -> bool:
         """Waits, after a reading to the end, until there may be more, for `timeout` seconds at most."""
         return self._waited(self._follower.wait(timeout))
+
+    def follow(self) -> None:
+        """Waits from now on until the database is closed once more, and can pause."""
+        self.over = False
+        self._follower, self._pausing = self._core.follower(self._table_id), self._core.follower()
+
+    def prepare_to_pause(self) -> None:
+        """Comes before `pause`, as a reading comes before `wait`: from now on `wake` ends it."""
+        self._pausing.look(True)
+
+    def pause(self, seconds: float) -> bool:
+        """Waits for so long, whatever is committed; false when the database was closed. Needs `follow`."""
+        return self._pausing.wait(seconds) is not None
+
+    def wake(self) -> None:
+        """Has another thread's `wait` or `pause` end: what is waited for may have happened."""
+        for follower in (self._follower, self._pausing):
+            if follower is not None:
+                follower.wake()
 
     def move(self, to: Place, writes: Sequence[dict[str, Any]] = ()) -> None:
         """Moves the checkpoint from where this reader knows it to be, together with writes, or raises `CheckpointMoved`."""

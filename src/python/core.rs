@@ -299,8 +299,9 @@ impl Core {
         })
     }
 
-    /// Waits for changes of a table, from now until the database is closed.
-    fn follower(&self, table_id: u64) -> Follower {
+    /// Waits for changes of a table, or only for some time, from now until the database is closed.
+    #[pyo3(signature = (table_id = None))]
+    fn follower(&self, table_id: Option<u64>) -> Follower {
         Follower::new(self.store.clone(), table_id)
     }
 }

@@ -1,7 +1,8 @@
 //! Waiting for a table's changes as Python does it: on a thread with the GIL released, or as an awaitable of asyncio.
 //!
 //! A look (`look`) comes before each reading, and `wait` ends when something was committed since. Where other processes write to
-//! the database, `wait` also ends after a while, sooner if the last one was not in vain. It must not know what is read.
+//! the database, `wait` also ends after a while, sooner if the last one was not in vain. Another thread may end it by `wake`:
+//! what it has to say must be said before, and be looked at between `look` and `wait`. It must not know what is read.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -11,15 +12,17 @@ use pyo3::prelude::*;
 
 use super::dispatch::{Store, Ticket};
 use super::errors::guarded;
+use super::held::Held;
 use super::runtime;
 use super::wait::{settle_within, within};
 use crate::fork::Lock;
 
-/// Waits for the changes of one table, until the database is closed.
+/// Waits for the changes of one table, or only for some time, until the database is closed.
 #[pyclass(frozen, module = "fdyno._fdyno")]
 pub struct Follower {
-    store: Store,
-    table_id: u64,
+    store: Held,
+    /// None, and no commit ends its waits.
+    table_id: Option<u64>,
     /// How often the database had been closed when this one began.
     closings: u64,
     /// Looks in a row that found nothing.
@@ -37,13 +40,14 @@ struct Patience {
 }
 
 impl Follower {
-    pub(super) fn new(store: Store, table_id: u64) -> Self {
+    pub(super) fn new(store: Store, table_id: Option<u64>) -> Self {
         let closings = store.closings();
-        Self { store, table_id, closings, misses: AtomicU32::new(0), ticket: Lock::new(None) }
+        Self { store: Held::new(store), table_id, closings, misses: AtomicU32::new(0), ticket: Lock::new(None) }
     }
 
     fn patience(&self, timeout: Option<Duration>) -> Patience {
-        match (self.store.poll_interval(self.misses.load(Ordering::Relaxed)), timeout) {
+        let interval = self.table_id.and_then(|_| self.store.poll_interval(self.misses.load(Ordering::Relaxed)));
+        match (interval, timeout) {
             (Some(interval), Some(timeout)) if timeout < interval => {
                 Patience { limit: Some(timeout), looks_anyway: false }
             }
@@ -82,7 +86,7 @@ impl Follower {
     /// found anything.
     fn look(&self, py: Python<'_>, found: bool) {
         py.detach(|| {
-            let ticket = self.store.follow(self.table_id);
+            let ticket = self.table_id.map_or_else(|| self.store.follow_nothing(), |table_id| self.store.follow(table_id));
             let before = self.ticket.lock().replace(ticket);
             drop(before);
         });
@@ -91,6 +95,11 @@ impl Follower {
         } else {
             self.misses.fetch_add(1, Ordering::Relaxed);
         }
+    }
+
+    /// Ends the wait of whoever has looked: as if something had been committed.
+    fn wake(&self, py: Python<'_>) {
+        py.detach(|| self.store.wake_followers(self.table_id));
     }
 
     /// Waits until it is time to look again: true; false when `timeout` seconds have passed before; `None` when the database

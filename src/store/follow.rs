@@ -28,6 +28,9 @@ const LONGEST_POLL: Duration = Duration::from_millis(500);
 /// Boards kept beside those in use before the others are cleared away.
 const SPARE_BOARDS: usize = 64;
 
+/// Numbers of tables begin with one.
+const NO_TABLE: u64 = 0;
+
 /// Everybody who waits for changes of one database in this process.
 #[derive(Default)]
 pub(super) struct Followers {
@@ -223,6 +226,16 @@ impl Store {
     /// A ticket for the changes of a table, taken before its records are read.
     pub fn follow(&self, table_id: u64) -> Ticket {
         self.0.followers.ticket(table_id)
+    }
+
+    /// A ticket that no commit changes: the closing of the database does, and [`Store::wake_followers`].
+    pub fn follow_nothing(&self) -> Ticket {
+        self.0.followers.ticket(NO_TABLE)
+    }
+
+    /// Has all who wait for changes of a table, or of none, look again: so one of them can be told to end.
+    pub fn wake_followers(&self, table_id: Option<u64>) {
+        self.0.followers.tell(table_id.unwrap_or(NO_TABLE));
     }
 
     /// How long to wait for a ticket's change before looking again, after having looked so many times in vain; for ever

@@ -648,13 +648,12 @@ def test_it_starts_at_a_sequence_number_or_a_time(orders):
     put(orders, "a")
     orders.clock.advance(seconds=10)
     put(orders, "b", "c")
-    third = [change.sequence_number for change in orders.changes("orders")][2]
+    second = [change.sequence_number for change in orders.changes("orders")][1]
     moment = datetime(2030, 1, 1, 0, 0, 5, tzinfo=timezone.utc)
     for start, expected in [
         ("trim_horizon", ["a", "b", "c"]),
-        (third, ["c"]),
+        (second, ["c"]),
         (moment, ["b", "c"]),
-        (moment.timestamp(), ["b", "c"]),
         (moment + timedelta(hours=1), []),
     ]:
         seen = Recorder()
@@ -662,12 +661,15 @@ def test_it_starts_at_a_sequence_number_or_a_time(orders):
         orders.clock.advance(minutes=16)
         source.drain()
         assert [name for batch in seen.batches for name in batch] == expected, start
+        assert [change.keys["pk"] for change in orders.changes("orders", start=start)] == expected, "as changes do"
 
 
-@pytest.mark.parametrize("start", ["newest", "", "12x", None, True, datetime(2030, 1, 1), [1]])
+@pytest.mark.parametrize("start", ["newest", "", "12x", None, True, datetime(2030, 1, 1), [1], 1.5])
 def test_a_start_that_is_none_is_refused(orders, start):
     with pytest.raises(ValueError, match="start="):
         orders.event_source("orders", Recorder(), start=start)
+    with pytest.raises(ValueError, match="start="):
+        orders.changes("orders", start=start)
 
 
 def test_a_checkpoint_says_where_to_go_on(orders):
@@ -715,6 +717,157 @@ def test_a_checkpoint_that_fails_in_the_thread_is_tried_again(orders, arrivals, 
         assert committed.wait(PATIENCE)
     assert kept.positions == [source.position] and arrivals.events == []
     assert "no disk" in caplog.text
+
+
+# Checkpoints in the database.
+
+
+def committed(db, name="billing"):
+    return db.checkpoints("orders")[name].sequence_number
+
+
+def pks(changes):
+    return [change.keys["pk"] for change in changes]
+
+
+def test_a_checkpoint_in_the_database_is_that_of_changes(orders):
+    put(orders, "a", "b", "c")
+    numbered = [change.sequence_number for change in orders.changes("orders")]
+    first = Recorder(poisoned_by("b"))
+    with pytest.raises(LookupError):
+        orders.event_source("orders", first, batch_size=1, checkpoint="billing").drain()
+    assert committed(orders) == numbered[0]
+    assert pks(orders.changes("orders", checkpoint="billing")) == ["b", "c"]
+    put(orders, "d", "e")
+    second = Recorder()
+    source = orders.event_source("orders", second, batch_size=1, checkpoint="billing", start="latest")
+    assert source.position == committed(orders) == numbered[2]
+    source.step()
+    assert second.batches == [["d"]] and source.position == committed(orders)
+    assert pks(orders.changes("orders", checkpoint="billing")._look()) == ["e"]
+
+
+def test_a_new_checkpoint_is_left_where_its_source_begins(orders):
+    put(orders, "before")
+    orders.event_source("orders", Recorder(), checkpoint="unlucky", start="latest")
+    put(orders, "a")
+    seen = Recorder()
+    orders.event_source("orders", seen, checkpoint="unlucky", start="latest").drain()
+    assert seen.batches == [["a"]]
+    with pytest.raises(ValueError):
+        orders.event_source("orders", Recorder(), checkpoint="none", batch_size=0)
+    assert list(orders.checkpoints("orders")) == ["unlucky"]
+
+
+def test_of_two_sources_with_one_checkpoint_only_one_gets_on(orders):
+    put(orders, "a", "b", "c")
+    seen = Recorder()
+    slow = orders.event_source("orders", seen, batch_size=1, checkpoint="billing")
+    slow.step()
+    orders.event_source("orders", Recorder(), checkpoint="billing").drain()
+    before = committed(orders)
+    for _ in range(2):
+        with pytest.raises(fdyno.CheckpointMoved, match="'billing' of table 'orders'"):
+            slow.drain()
+    assert seen.batches == [["a"], ["b"]], "nothing more is handed over once that is known"
+    assert committed(orders) == before
+
+
+def test_a_checkpoint_that_was_moved_ends_the_thread(orders, arrivals, caplog):
+    with orders.event_source("orders", arrivals, checkpoint="billing") as source:
+        put(orders, "a")
+        arrivals.wait(1)
+        orders.checkpoints("orders").reset("billing")
+        put(orders, "b")
+        source._thread.join(PATIENCE)
+        assert not source._thread.is_alive()
+        with pytest.raises(fdyno.CheckpointMoved):
+            source.stop()
+    assert "ended" in caplog.text
+    again = Recorder()
+    orders.event_source("orders", again, checkpoint="billing").drain()
+    assert again.batches == [["a", "b"]]
+
+
+@pytest.mark.parametrize("parallelization", [1, 3])
+def test_with_a_checkpoint_in_the_database_it_goes_on_into_the_next_stream(orders, parallelization):
+    client = orders.client()
+    put(orders, "a")
+    seen, single = Recorder(), Recorder()
+    source = orders.event_source("orders", seen, checkpoint="billing", parallelization=parallelization)
+    other = orders.event_source("orders", single)
+    old = source.stream_arn
+    client.update_table(TableName="orders", StreamSpecification={"StreamEnabled": False})
+    orders.clock.advance(seconds=1)
+    client.update_table(TableName="orders", StreamSpecification=NEW_AND_OLD)
+    put(orders, "b")
+    assert (source.drain().records, other.drain().records) == (2, 1)
+    assert seen.batches == [["a"], ["b"]], "streams are never mixed"
+    sources = [event["Records"][0]["eventSourceARN"] for event in seen.events]
+    assert sources == [old, source.stream_arn] and old != source.stream_arn == orders.changes("orders").stream_arn
+    client.delete_table(TableName="orders")
+    assert source.drain().records == 0 and source.step().invocations == 0
+    # Another key: what it is called is asked for anew.
+    client.create_table(
+        TableName="orders",
+        KeySchema=key_schema("id"),
+        AttributeDefinitions=attributes(id="S"),
+        BillingMode="PAY_PER_REQUEST",
+        StreamSpecification=NEW_AND_OLD,
+    )
+    client.put_item(TableName="orders", Item={"id": S("c")})
+    seen.behave = lambda event, context: None
+    assert source.step().records == 1
+    assert source.position == committed(orders)
+    assert [record["dynamodb"]["Keys"] for record in seen.events[-1]["Records"]] == [{"id": {"S": "c"}}]
+    # A source made now begins there too, and so does one that returns.
+    again = Recorder()
+    assert orders.event_source("orders", again, checkpoint="billing").drain().records == 0
+
+
+def test_a_window_ends_before_its_source_goes_on_into_the_next_stream(orders):
+    orders.clock.freeze()
+    put(orders, "a")
+    seen = Recorder(counting)
+    source = orders.event_source("orders", seen, checkpoint="billing", tumbling_window=900)
+    orders.client().delete_table(TableName="orders")
+    create_table(orders.client(), StreamSpecification=NEW_AND_OLD)
+    put(orders, "b")
+    source.drain()
+    assert [told(event) for event in seen.events] == [
+        (["a"], {}, False, False), ([], {"count": 1}, True, False), (["b"], {}, False, False),
+    ]  # fmt: skip
+    assert seen.events[1]["eventSourceARN"] != seen.events[2]["eventSourceARN"] == source.stream_arn
+
+
+def test_a_checkpoint_that_was_left_behind_begins_anew_and_says_so(orders):
+    put(orders, "a", "b")
+    seen = Recorder()
+    orders.event_source("orders", seen, batch_size=1, checkpoint="billing").step()
+    # The records are gone, then the stream is as well.
+    for days, name in ((1, "c"), (3, "d")):
+        orders.clock.advance(days=days, hours=1)
+        if days == 3:
+            orders.client().delete_table(TableName="orders")
+            orders.clock.advance(days=days)
+            create_table(orders.client(), StreamSpecification=NEW_AND_OLD)
+        put(orders, name)
+        seen = Recorder()
+        source = orders.event_source("orders", seen, checkpoint="billing")
+        assert source.drain().restarts == 1 == source.totals.restarts
+        assert seen.batches == [[name]] and committed(orders) == source.position
+        put(orders, "unread " + name)
+
+
+def test_who_has_seen_everything_has_lost_nothing(orders):
+    for checkpoint in (None, "billing"):
+        put(orders, f"a {checkpoint}")
+        seen = Recorder()
+        source = orders.event_source("orders", seen, checkpoint=checkpoint)
+        source.drain()
+        orders.clock.advance(hours=25)
+        put(orders, "b")
+        assert source.drain().records == 1 and source.totals.restarts == 0
 
 
 # Streams that end.
@@ -1081,16 +1234,16 @@ def test_the_thread_waits_for_a_batching_window_by_the_databases_clock(orders, a
         arrivals.wait(1)
         put(orders, "d", "e")
         waiting = threading.Event()
-        wait = source._wait_for_records
+        wait = source._wait
         looks = []
 
-        def watch(seconds):
+        def watch(pause):
             looks.append(sum(lane.waiting for lane in source._lanes))
             if looks[-3:] == [2, 2, 2]:
                 waiting.set()
-            wait(seconds)
+            return wait(pause)
 
-        source._wait_for_records = watch
+        source._wait = watch
         assert waiting.wait(PATIENCE)
         assert len(arrivals.events) == 1
         orders.clock.advance(seconds=301)
@@ -1193,14 +1346,14 @@ def test_an_error_of_the_storage_is_waited_out_in_the_thread(orders, arrivals, c
     monkeypatch.setattr("fdyno._event_source._LAST_PAUSE", 0.01)
     put(orders, "a")
     source = orders.event_source("orders", arrivals)
-    page = source._reader.page
+    page = source._stream.page
 
     def fail_once():
-        source._reader.page = page
+        source._stream.page = page
         error = {"Code": "InternalServerError", "Message": "no space"}
         raise class_of("InternalServerError")({"Error": error}, "GetRecords")
 
-    source._reader.page = fail_once
+    source._stream.page = fail_once
     with source:
         arrivals.wait(1)
     assert "no space" in caplog.text
@@ -1210,6 +1363,125 @@ def test_what_is_given_up_without_a_destination_is_logged(orders, caplog):
     put(orders, "a", "b")
     orders.event_source("orders", Recorder(poisoned_by("a")), retries=0).drain()
     assert "2 records discarded: RetryAttemptsExhausted" in caplog.text
+
+
+class Waits:
+    """What the thread of a source waits for, as it begins to."""
+
+    def __init__(self, source):
+        self.begun, self.changed, wait = [], threading.Condition(), source._wait
+
+        def watched(pause):
+            with self.changed:
+                self.begun.append(tuple(pause))
+                self.changed.notify_all()
+            return wait(pause)
+
+        source._wait = watched
+
+    def wait_for(self, count):
+        with self.changed:
+            assert self.changed.wait_for(lambda: len(self.begun) >= count, PATIENCE), self.begun
+
+
+#: For ever, or until there are records.
+SLEEP = (None, True)
+
+
+def test_an_idle_source_sleeps_until_a_commit_wakes_it(orders, arrivals):
+    create_table(orders.client(), "other", StreamSpecification=NEW_AND_OLD)
+    source = orders.event_source("orders", arrivals)
+    waits = Waits(source)
+    with source:
+        waits.wait_for(1)
+        before = orders.info()["work"]["followers_woken"]
+        for number in range(100):
+            orders.client().put_item(TableName="other", Item={"pk": S(str(number))})
+        assert orders.info()["work"]["followers_woken"] == before
+        if orders.info()["engine"] in ("memory", "disk"):
+            # On a cluster others may write: there it looks by itself now and then.
+            assert waits.begun == [SLEEP]
+        for number in range(3):
+            put(orders, str(number))
+            arrivals.wait(number + 1)
+        assert orders.info()["work"]["followers_woken"] <= before + 3
+    assert set(waits.begun) == {SLEEP} and arrivals.batches == [["0"], ["1"], ["2"]]
+
+
+def test_stopping_wakes_whatever_the_thread_is_about(orders, arrivals):
+    source = orders.event_source("orders", arrivals)
+    waits = Waits(source)
+    # Whether the thread reads, is about to wait or waits.
+    for number in range(200):
+        begun = len(waits.begun)
+        source.start()
+        if number % 2:
+            waits.wait_for(begun + 1)
+        ends = threading.Thread(target=source.stop)
+        ends.start()
+        ends.join(PATIENCE)
+        assert not ends.is_alive(), number
+
+
+@pytest.mark.parametrize("how", ["stop", "close"])
+@pytest.mark.parametrize("failing", [False, True], ids=["idle", "failing"])
+def test_the_end_does_not_wait_for_a_pause_to_be_over(orders, arrivals, monkeypatch, how, failing):
+    monkeypatch.setattr("fdyno._event_source._FIRST_PAUSE", 3600)
+    monkeypatch.setattr("fdyno._event_source._LAST_PAUSE", 3600)
+    if failing:
+        # In full lanes nothing more is read: not even records wake it.
+        arrivals.behave = poisoned_by("a")
+        put(orders, *(["a"] + [f"b{number}" for number in range(5)]))
+    source = orders.event_source("orders", arrivals, batch_size=2)
+    waits = Waits(source)
+    source.start()
+    waits.wait_for(1)
+    if failing:
+        [(seconds, for_records)] = waits.begun
+        assert 3500 < seconds <= 3600 and not for_records
+        put(orders, *map(str, range(50)))
+        assert len(waits.begun) == 1
+    thread = source._thread
+    if how == "close":
+        orders.close()
+    else:
+        threading.Thread(target=source.stop).start()
+    thread.join(PATIENCE)
+    assert not thread.is_alive()
+    source.stop()
+
+
+def test_a_closed_database_in_memory_can_drive_a_source_again(forking_db, orders, arrivals):
+    source = orders.event_source("orders", arrivals).start()
+    orders.close()
+    source._thread.join(PATIENCE)
+    source.stop()
+    with source:
+        put(orders, "a")
+        arrivals.wait(1)
+
+
+@pytest.mark.parametrize("checkpoint", [None, "billing"])
+def test_the_end_of_the_stream_ends_the_thread(orders, arrivals, checkpoint):
+    put(orders, "a")
+    source = orders.event_source("orders", arrivals, checkpoint=checkpoint).start()
+    arrivals.wait(1)
+    put(orders, "last")
+    orders.client().update_table(TableName="orders", StreamSpecification={"StreamEnabled": False})
+    source._thread.join(PATIENCE)
+    assert not source._thread.is_alive()
+    source.stop()
+    assert arrivals.batches == [["a"], ["last"]]
+    orders.clock.advance(seconds=1)
+    orders.client().update_table(TableName="orders", StreamSpecification=NEW_AND_OLD)
+    put(orders, "b")
+    with source:
+        if checkpoint is None:
+            source._thread.join(PATIENCE)
+            assert not source._thread.is_alive()
+        else:
+            arrivals.wait(3)
+    assert arrivals.batches[2:] == ([] if checkpoint is None else [["b"]])
 
 
 def test_the_end_of_the_database_ends_the_thread_quietly(tmp_path, arrivals, caplog):
@@ -1297,14 +1569,15 @@ def test_whatever_fails_nothing_is_lost_and_nothing_overtakes(orders, seed):
         "tumbling_window": 60 if tumbling else None,
         "parallelization": 1 if tumbling else random.choice([1, 2, 5]),
     }
-    restarting = random.random() < 0.5
+    restarting, named = random.random() < 0.5, random.random() < 0.5
     handler, kept, discarded = Unreliable(random, policy, count), Kept(), []
     changes = list(orders.changes("orders"))
     names = {change.sequence_number: str(change.new["n"]) for change in changes}
     orders.clock.advance(seconds=600)
 
     def source():
-        return orders.event_source("orders", handler, checkpoint=kept, on_failure=discarded.append, **policy)
+        checkpoint = "kept" if named else kept
+        return orders.event_source("orders", handler, checkpoint=checkpoint, on_failure=discarded.append, **policy)
 
     current, drained = source(), False
     for _ in range(1000):
@@ -1319,7 +1592,8 @@ def test_whatever_fails_nothing_is_lost_and_nothing_overtakes(orders, seed):
             break
         if restarting and random.random() < 0.4:
             current = source()
-    assert drained and current.position == kept.load() == changes[-1].sequence_number
+    committed = orders.checkpoints("orders")["kept"].sequence_number if named else kept.load()
+    assert drained and current.position == committed == changes[-1].sequence_number
     assert kept.positions == sorted(set(kept.positions), key=int)
     batches = [document["DDBStreamBatchInfo"] for document in discarded]
     ranges = [(int(batch["startSequenceNumber"]), int(batch["endSequenceNumber"])) for batch in batches]
@@ -1367,7 +1641,7 @@ def test_a_parameter_out_of_lambdas_bounds_is_refused(orders, parameters, told):
 
 
 @pytest.mark.parametrize(
-    "parameters", [{"batch_size": 1.5}, {"retries": True}, {"window": "5"}, {"on_failure": "queue"}, {"checkpoint": "name"}], ids=str
+    "parameters", [{"batch_size": 1.5}, {"retries": True}, {"window": "5"}, {"on_failure": "queue"}, {"checkpoint": 7}], ids=str
 )
 def test_a_parameter_of_another_type_is_refused(orders, parameters):
     with pytest.raises(TypeError, match=next(iter(parameters))):

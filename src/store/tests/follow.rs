@@ -129,6 +129,38 @@ fn closing_a_database_ends_the_waiting_though_one_in_memory_goes_on() -> Outcome
 }
 
 #[test]
+fn who_waits_can_be_woken_by_hand_and_who_waits_for_nothing_only_so_or_by_the_end() -> Outcome {
+    let store = memory()?;
+    let (one, other) = (named(&store, "one", KEYS)?, named(&store, "other", KEYS)?);
+    let tickets = [store.follow(one.id), store.follow(other.id), store.follow_nothing()];
+    let changed = || tickets.each_ref().map(has_changed);
+    put(&store, &one, 0..1)?;
+    assert_eq!(changed(), [true, false, false]);
+    // Woken between its look and its wait, it does not begin to wait.
+    store.wake_followers(Some(other.id));
+    assert_eq!(changed(), [true, true, false]);
+    store.wake_followers(None);
+    assert_eq!(changed(), [true, true, true]);
+    let (waiting, waker) = (store.clone(), Barrier::new(2));
+    thread::scope(|scope| {
+        let waits = scope.spawn(|| {
+            let ticket = waiting.follow_nothing();
+            waker.wait();
+            wait(ticket.changed());
+        });
+        waker.wait();
+        store.wake_followers(None);
+        waits.join()
+    })
+    .map_err(|_| Error::validation("the waiting thread panicked"))?;
+    let ticket = store.follow_nothing();
+    assert!(!has_changed(&ticket));
+    store.close();
+    assert!(has_changed(&ticket));
+    Ok(())
+}
+
+#[test]
 fn idle_followers_of_other_tables_are_never_woken_and_each_of_this_one_once_for_a_commit() -> Outcome {
     let store = memory()?;
     let (busy, idle) = (named(&store, "busy", KEYS)?, named(&store, "idle", KEYS)?);
