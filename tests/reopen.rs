@@ -2,7 +2,7 @@
 //!
 //! The child is this test program itself. It fills a table in batches, then puts items one by one and reports each after its
 //! acknowledgement, until it is killed; a second life opens what the first left, goes on, and ends in the same way. What an
-//! item holds follows from its number. Every day there are 20,000 items, with tables so small that the tree has as many of
+//! item holds follows from its number. Every day there are 8,000 items, with tables so small that the tree has as many of
 //! them as a large one has; `FDYNO_SEEDS` of 200 or more asks for 1,000,000 under the options that users get.
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
@@ -28,12 +28,12 @@ fn is_long_run() -> bool {
 }
 
 fn filled() -> u64 {
-    if is_long_run() { 1_000_000 } else { 20_000 }
+    if is_long_run() { 1_000_000 } else { 8_000 }
 }
 
 fn open(directory: &Path) -> Store {
     let options = DiskOptions::default();
-    let flush_bytes = if is_long_run() { options.flush_bytes } else { 600_000 };
+    let flush_bytes = if is_long_run() { options.flush_bytes } else { 250_000 };
     let database = Database::disk(directory, DiskOptions { flush_bytes, ..options }, Clock::system());
     wait(Store::open(database.expect("the directory opens"), Vec::new())).expect("the database opens")
 }

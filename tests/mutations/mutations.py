@@ -339,6 +339,25 @@ MUTATIONS = [
         ("--lib kv::disk::frame::tests", "--lib kv::disk::tests::damage_anywhere_is_an_error"),
     ),
     Mutation(
+        "forget-what-is-in-memory",
+        "A get is not told that a key is in memory, and looks in tables alone.",
+        "src/kv/disk/tree.rs",
+        "            self.unflushed.note(TableFilter::get_hash(&key));\n",
+        "",
+        ("--lib kv::contract::disk::random_transactions_read_and_leave_what_a_naive_map_does",),
+    ),
+    Mutation(
+        "read-what-was-merged-away",
+        "An earlier snapshot reads tables that have lost what it sees.",
+        "src/kv/disk/unflushed.rs",
+        "        (sequence >= state.since && !in_memory).then(|| Arc::clone(&state.tables))\n",
+        "        (!in_memory).then(|| Arc::clone(&state.tables))\n",
+        (
+            "--lib kv::disk::unflushed::tests::what_was_noted_is_in_memory_until_it_is_in_tables",
+            "--lib kv::disk::tests::a_snapshot_stays_as_it_was_while_the_tree_is_flushed_and_merged",
+        ),
+    ),
+    Mutation(
         "remove-the-log-unflushed",
         "The log is removed before the tree holds what was in it.",
         "src/kv/disk/worker.rs",
