@@ -5,8 +5,9 @@ mod common;
 use std::time::{Duration, Instant};
 
 use common::{Outcome, START, World, now, world};
+use fdyno::api::{self, Operation};
 use fdyno::clock::{Clock, Timestamp};
-use fdyno::kv::{Database, DiskOptions, RangeRead};
+use fdyno::kv::{Database, DiskOptions, Durability, RangeRead};
 use fdyno::store::{Options, Store};
 use serde_json::{Value, json};
 
@@ -498,22 +499,40 @@ fn items_of_an_idle_process_expire_by_themselves() -> Outcome {
     is_sound(&twin, "sessions")
 }
 
+/// As `World::call`, of a database that may have to wait.
+fn call_and_wait(world: &World, name: &str, request: &Value) -> Result<Value, Box<dyn std::error::Error>> {
+    let operation = Operation::find("dynamodb", name).ok_or("no such operation")?;
+    let request = api::json::request(operation, request.to_string().as_bytes())?;
+    let response = futures_executor::block_on(api::dispatch(&world.store, &world.realm, request))?;
+    Ok(serde_json::from_slice(&api::json::response(&response))?)
+}
+
 #[test]
 fn a_database_is_closed_when_its_last_handle_goes_though_items_expire_just_then() -> Outcome {
     let directory = tempfile::tempdir()?;
     let options = Options { ttl_interval_millis: Some(1), ..Options::default() };
-    for round in 0..8 {
-        let database = Database::disk(directory.path(), DiskOptions::default(), Clock::system())?;
-        let world = World { store: now(Store::open_with(database, vec![], options))?, realm: world()?.realm };
+    for round in 0..12 {
+        let durability = if round % 2 == 0 { Durability::Buffered } else { Durability::Fsync };
+        let disk = DiskOptions { durability, ..DiskOptions::default() };
+        let database = Database::disk(directory.path(), disk, Clock::system())?;
+        let store = futures_executor::block_on(Store::open_with(database, vec![], options))?;
+        let world = World { store, realm: world()?.realm };
         if round == 0 {
-            expiring(&world, "sessions")?;
+            create(&world, "sessions")?;
+            world.call("UpdateTimeToLive", &specify("sessions", true, "expires"))?;
         }
-        for item in 0..100 {
-            put(&world, "sessions", &format!("{item}"), "1")?;
+        for item in 0..4 {
+            let puts: Vec<_> = (0..25)
+                .map(|more| {
+                    let item = json!({"pk": {"S": format!("{item}-{more}")}, "expires": {"N": "1700000001"}});
+                    json!({"PutRequest": {"Item": item}})
+                })
+                .collect();
+            call_and_wait(&world, "BatchWriteItem", &json!({"RequestItems": {"sessions": puts}}))?;
         }
         if round % 3 == 0 {
             world.store.close();
-            let late = put(&world, "sessions", "late", "1");
+            let late = call_and_wait(&world, "Scan", &json!({"TableName": "sessions"}));
             assert!(late.is_err(), "it is closed, and its thread with it");
         }
     }

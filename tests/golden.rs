@@ -2,7 +2,8 @@
 //!
 //! It holds what every part of the format has: items inline and large, index entries, counters, change records of
 //! a stream that is open and of one that is closed, a client token, rows in tables of the tree and in the log. The second is a
-//! copy of the first, with what copies add: two incarnations, the seam between them, entries of streams in both forms. To
+//! copy of the first, with what copies add: two incarnations, the seam between them, entries of streams in both forms. The
+//! third is the first with a time to live: its definition, its index, the note of it, an owner mark. To
 //! add one for a new format, name its directory here and run `cargo test --test golden -- --ignored <its test>`; never write
 //! an old one anew.
 #![expect(clippy::unwrap_used, reason = "tests")]
@@ -220,4 +221,59 @@ fn a_copied_database_is_still_read() {
     assert_eq!(kinds(&store), "IIIIIIIIIIRRRIRIIIRI");
     let definition = now(store.table(&realm(), "golden")).unwrap();
     assert_eq!(now(store.check(&definition)).unwrap(), Vec::<String>::new());
+}
+
+fn golden_expiring() -> PathBuf {
+    golden().with_file_name("disk-3")
+}
+
+fn expiring(number: usize, seconds: i64) -> Value {
+    let mut item = item(number);
+    item["expires"] = json!({"N": (WRITTEN.seconds() + seconds).to_string()});
+    json!({"TableName": "golden", "Item": item})
+}
+
+/// Writes the directory of a database with a time to live. Not for a format that has been released.
+#[test]
+#[ignore = "writes tests/golden anew"]
+fn write_the_golden_time_to_live() {
+    let directory = golden_expiring();
+    let _ = fs::remove_dir_all(&directory);
+    copy(&golden(), &directory);
+    let store = open(&directory);
+    call(&store, "PutItem", &expiring(50, 60));
+    let specification = json!({"Enabled": true, "AttributeName": "expires"});
+    call(&store, "UpdateTimeToLive", &json!({"TableName": "golden", "TimeToLiveSpecification": specification}));
+    call(&store, "PutItem", &expiring(51, 120));
+    // Its record frees a large item.
+    call(&store, "PutItem", &expiring(3, 3_600));
+    call(&store, "PutItem", &json!({"TableName": "golden", "Item": item(4)}));
+    drop(store);
+    settle(&directory);
+}
+
+#[test]
+fn a_time_to_live_is_still_read() {
+    let directory = tempfile::tempdir().unwrap();
+    copy(&golden_expiring(), directory.path());
+    let store = open(directory.path());
+    let sound = || {
+        let definition = now(store.table(&realm(), "golden")).unwrap();
+        assert_eq!(now(store.check(&definition)).unwrap(), Vec::<String>::new());
+    };
+    sound();
+    let described = call(&store, "DescribeTimeToLive", &json!({"TableName": "golden"}));
+    let expected = json!({"TimeToLiveStatus": "ENABLED", "AttributeName": "expires"});
+    assert_eq!(described["TimeToLiveDescription"], expected);
+    let count = || call(&store, "Scan", &json!({"TableName": "golden", "Select": "COUNT"}))["Count"].clone();
+    assert_eq!(count(), 11);
+    now(store.advance(90_000)).unwrap();
+    assert_eq!(count(), 10);
+    assert!(kinds(&store).ends_with('R'));
+    now(store.advance(3_600_000)).unwrap();
+    assert_eq!(count(), 8);
+    sound();
+    now(store.advance(25 * 3_600_000)).unwrap();
+    assert_eq!(kinds(&store), "");
+    sound();
 }

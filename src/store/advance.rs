@@ -72,7 +72,9 @@ impl Store {
         while !self.maintain_now().await? {
             give_turn().await;
         }
-        self.0.maintained_millis.store(self.clock().now().millis(), Ordering::Relaxed);
+        let now = self.clock().now().millis();
+        self.0.maintained_millis.store(now, Ordering::Relaxed);
+        self.0.expiry.looked_at(now);
         Ok(())
     }
 

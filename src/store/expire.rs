@@ -75,6 +75,11 @@ impl Expiry {
         Self { checked_millis: AtomicI64::new(now.millis()), ..Self::default() }
     }
 
+    /// All has been done that was due at this time.
+    pub(super) fn looked_at(&self, now_millis: i64) {
+        self.checked_millis.store(now_millis, Ordering::Relaxed);
+    }
+
     pub(super) fn any(&self) -> bool {
         self.any.load(Ordering::Acquire)
     }

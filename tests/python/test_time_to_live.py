@@ -1,8 +1,12 @@
 """Time to live through boto3's own client: the rules of its operations, what expires, who sees it."""
 
 import datetime
+import gc
 import os
+import pathlib
 import threading
+import time
+import traceback
 
 import pytest
 from conftest import create_table
@@ -298,20 +302,27 @@ def test_items_stay_where_nobody_is_to_look_for_them(client):
         assert left(client) == ["a"]
 
 
+def wait_for(condition):
+    """Gives other threads turns until the condition holds."""
+    begun = time.monotonic()
+    while not condition():
+        assert time.monotonic() - begun < 60, "it never came"
+
+
 @pytest.mark.parametrize("interval", [0.02, datetime.timedelta(milliseconds=20)])
 def test_items_expire_while_nobody_calls(fresh_url, client, streams, interval):
     with fdyno.connect(fresh_url, ttl_interval=interval) as db, db.activate():
         create_table(client, "sessions", StreamSpecification=NEW_AND_OLD)
+        fill(client, "sessions", ({"pk": S(str(n)), "expires": N(10**9 + n)} for n in range(300)))
+        past = int(db.clock.now().timestamp()) - 60
+        fill(client, "sessions", ({"pk": S(str(n)), "expires": N(past)} for n in range(300)))
+        latest = iterator(streams, stream_arn(client, "sessions"), "LATEST")
         enable(client, "sessions")
-        for n in range(200):
-            put(client, str(n), N(int(db.clock.now().timestamp()) - n))
-        latest = iterator(streams, stream_arn(client, "sessions"))
-        # All that is asked is the state of the engine, which does nothing by itself.
-        removed = 0
-        while removed < 200:
-            page = streams.get_records(ShardIterator=latest)
-            removed += kinds(page["Records"]).count("REMOVE")
-            latest = page["NextShardIterator"]
+        # What the engine has done is no call, and makes nothing happen.
+        written = db.info()["work"]["keys_written"]
+        wait_for(lambda: db.info()["work"]["keys_written"] - written >= 3 * 300)
+        page = streams.get_records(ShardIterator=latest)
+        assert kinds(page["Records"]) == ["REMOVE"] * 300
         assert left(client) == []
 
 
@@ -342,21 +353,60 @@ def test_a_thread_that_writes_meanwhile_loses_nothing(client, streams):
         assert set(alive.values()) == {None}
 
 
+def threads_of_this_process():
+    return [task.joinpath("comm").read_text().strip() for task in pathlib.Path("/proc/self/task").iterdir()]
+
+
+@pytest.mark.skipif(not pathlib.Path("/proc/self/task").exists(), reason="threads are listed on Linux only")
+def test_the_thread_that_waits_begins_with_the_first_time_to_live_and_ends_with_the_database(tmp_path, client):
+    def waiting():
+        return threads_of_this_process().count("fdyno-expiry")
+
+    gc.collect()
+    before = waiting()
+    memory, disk = fdyno.connect(), fdyno.connect(tmp_path / "database")
+    for db in (memory, disk):
+        with db.activate():
+            create_table(client, "plain")
+    assert waiting() == before
+    for db in (memory, disk):
+        with db.activate():
+            enable(client, "plain")
+            create_table(client, "another")
+            enable(client, "another")
+    assert waiting() == before + 2
+    disk.close()
+    assert waiting() == before + 1
+    del db, memory
+    gc.collect()
+    assert waiting() == before
+    with fdyno.connect(tmp_path / "database"):
+        assert waiting() == before + 1
+    assert waiting() == before
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 def test_a_forked_child_lets_items_expire_by_its_calls(client):
     with fdyno.local(ttl_interval=0.001) as db:
         create_table(client, "sessions")
         enable(client, "sessions")
         db.clock.freeze()
-        put(client, "a", N(int(db.clock.now().timestamp()) + 60))
+        put(client, "a", N(int(db.clock.now().timestamp()) + 1))
         child = os.fork()
         if child == 0:
             try:
-                # Nobody but this call can have done it: the thread is the parent's.
-                db.clock.advance(hours=1)
-                os._exit(0 if left(client) == [] else 1)
+                # The thread is the parent's: nobody but these calls can have done it.
+                assert "fdyno-expiry" not in threads_of_this_process()
+                while time.time() < db.clock.now().timestamp() + 2:
+                    pass
+                db.clock.resume()
+                put(client, "b", N(int(time.time()) - 1))
+                wait_for(lambda: left(client) == [])
+                os._exit(0)
+            except BaseException:
+                traceback.print_exc()
             finally:
-                os._exit(2)
+                os._exit(1)
         assert os.waitpid(child, 0)[1] == 0
         assert left(client) == ["a"]
 
