@@ -96,7 +96,7 @@ pub fn run(seed: u64, engine: Engine, threads: bool, met: &Met) -> Outcome {
         Archive::new(&house, table, description["LatestStreamArn"].as_str().expect("an ARN"))
     });
     let sets_back = seed % 4 == 3;
-    let adds_index = matches!(engine, Engine::Disk(_)) && seed % 2 == 0;
+    let adds_index = matches!(engine, Engine::Disk(_)) && seed.is_multiple_of(2);
     let (stepping, bell) = (Mutex::default(), Bell::default());
     let stage = Stage { house, archives, met, sets_back, adds_index, stepping, bell };
     let mut writers: Vec<Writer> = (0..WRITERS).map(|number| Writer::new(number, seed)).collect();

@@ -65,7 +65,7 @@ impl Writer {
             number,
             random: fastrand::Rng::with_seed(seed << 8 ^ number as u64),
             requests: 0,
-            largest_at: (number == 0 && seed % 8 == 0).then_some(15),
+            largest_at: (number == 0 && seed.is_multiple_of(8)).then_some(15),
             own: BTreeMap::new(),
             unsettled: BTreeSet::new(),
             under_way: BTreeSet::new(),
