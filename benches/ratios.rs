@@ -165,20 +165,25 @@ fn reading() -> Outcome<()> {
             put(&store, &table, item(at % 100, at % 1_000, at, size))?;
         }
         let (stream, start) = stream_of(&store, &table.name)?;
-        let mut rounds = Vec::new();
+        // By the page, so that the machine's other business falls on few of them.
+        let mut pages = Vec::new();
         for _ in 0..7 {
             let (mut cursor, mut seen) = (start, 0);
-            rounds.push(time(|| {
-                while seen < RECORDS {
-                    let page = now(store.stream_records(&stream, cursor, 1_000, 1 << 20))?;
-                    seen += page.records.len() as i64;
-                    cursor = page.place;
+            while seen < RECORDS {
+                let mut page = None;
+                let took = time(|| {
+                    page = Some(now(store.stream_records(&stream, cursor, 1_000, 1 << 20))?);
+                    Ok(())
+                })?;
+                let page = page.ok_or("no page")?;
+                if page.records.len() == 1_000 {
+                    pages.push(took);
                 }
-                Ok(())
-            })?);
+                seen += page.records.len() as i64;
+                cursor = page.place;
+            }
         }
-        let best = rounds.into_iter().min().unwrap_or_default();
-        let a_second = RECORDS as f64 / best.as_secs_f64() / 1e6;
+        let a_second = 1_000.0 / median(pages).as_secs_f64() / 1e6;
         report(&format!("records read a second, {name}"), a_second, "million", "at least 1");
     }
     Ok(())
@@ -422,6 +427,9 @@ fn main() -> Outcome<()> {
         Some(at) => arguments.get(at + 1).ok_or("--items wants a number")?.parse()?,
         None => 1_000_000,
     };
+    if arguments.iter().any(|argument| argument == "--reading") {
+        return reading();
+    }
     // First, while the process holds nothing yet: it measures memory.
     pages_and_copies(items)?;
     put_with_and_without_stream()?;
