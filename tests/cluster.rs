@@ -377,6 +377,12 @@ fn child_that_shuts_the_client_down() {
     let database = Database::foundationdb(&options(&cluster), clock()).unwrap();
     let open = database.begin();
     open.set(b"a", b"v".as_slice()).unwrap();
+    // What has been answered when the end comes, and was not asked for yet. The client answers in order.
+    let answered = database.begin();
+    let mut answered = pin!(answered.get(b"a", Isolation::Snapshot));
+    assert_eq!(answered.as_mut().poll(&mut Context::from_waker(Waker::noop())), Poll::Pending);
+    let later = database.begin();
+    assert_eq!(block_on(later.get(b"a", Isolation::Snapshot)), Ok(None));
     // What is under way when the end comes: reads, a commit, and a wait between two attempts.
     cluster.write("seed=1 latency_ms=60000");
     let slow = Database::foundationdb(
@@ -400,6 +406,7 @@ fn child_that_shuts_the_client_down() {
         foundationdb::shut_down();
     }
     let refused = kv::Error::Cluster(ClusterError::ShutDown);
+    assert_eq!(block_on(answered), Err(refused.clone()));
     assert_eq!(block_on(open.get(b"a", Isolation::Snapshot)), Err(refused.clone()));
     assert_eq!(block_on(open.commit()), Err(refused.clone()));
     assert_eq!(block_on(database.begin().read_version()), Err(refused.clone()));
@@ -410,6 +417,6 @@ fn child_that_shuts_the_client_down() {
         Ok(_) => panic!("the client runs again"),
     }
     foundationdb::shut_down();
-    drop((open, reader, writer, database));
+    drop((open, later, reader, writer, database));
     println!("it ends well");
 }

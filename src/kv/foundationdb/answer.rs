@@ -10,29 +10,44 @@ use std::time::{Duration, Instant};
 
 use super::super::wait::waker_of_this_thread;
 use super::owned::Owned;
+use super::{ClusterError, network};
 
-/// A future of the client, whose wake-up cannot get lost.
+/// A future of the client: its answer, or why the client may not be asked for it any more.
 ///
-/// The client's binding looks whether there is an answer, and then notes whom to wake. An answer between the two wakes
-/// whoever polled before: which may be nobody, for Python polls once before it waits. Looking again closes the gap.
-pub(super) struct Answer<F>(Owned<F>);
+/// Each poll is a call of the client, and the one that finds the answer gives the future back to it.
+pub(super) struct Answer<F>(Owned<Twice<F>>);
 
 impl<F> Answer<F> {
     pub(super) const fn to(future: F) -> Self {
-        Self(Owned::new(future))
+        Self(Owned::new(Twice(future)))
     }
 }
 
 impl<F: Future + Unpin> Future for Answer<F> {
-    type Output = Owned<F::Output>;
+    type Output = Result<Owned<F::Output>, ClusterError>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let future = &mut *self.0;
-        let answer = match Pin::new(&mut *future).poll(context) {
-            Poll::Pending => Pin::new(future).poll(context),
+        match network::call() {
+            Ok(_call) => Pin::new(&mut *self.0).poll(context).map(|answer| Ok(Owned::new(answer))),
+            Err(error) => Poll::Ready(Err(error)),
+        }
+    }
+}
+
+/// A future whose wake-up cannot get lost.
+///
+/// The client's binding looks whether there is an answer, and then notes whom to wake. An answer between the two wakes
+/// whoever polled before: which may be nobody, for Python polls once before it waits. Looking again closes the gap.
+struct Twice<F>(F);
+
+impl<F: Future + Unpin> Future for Twice<F> {
+    type Output = F::Output;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        match Pin::new(&mut self.0).poll(context) {
+            Poll::Pending => Pin::new(&mut self.0).poll(context),
             ready @ Poll::Ready(_) => ready,
-        };
-        answer.map(Owned::new)
+        }
     }
 }
 
@@ -62,11 +77,11 @@ mod tests {
     fn an_answer_that_comes_while_it_is_asked_for_is_seen_at_once() {
         let mut polls = 0;
         // As the binding's future after it changed hands: by the time it has noted whom to wake, the one before was woken.
-        let answer = pin!(Answer::to(poll_fn(|_| {
+        let answer = pin!(Twice(poll_fn(|_| {
             polls += 1;
             if polls == 1 { Poll::Pending } else { Poll::Ready("there") }
         })));
-        let seen = answer.poll(&mut Context::from_waker(Waker::noop())).map(Owned::take);
+        let seen = answer.poll(&mut Context::from_waker(Waker::noop()));
         assert_eq!(seen, Poll::Ready("there"));
     }
 }

@@ -92,10 +92,13 @@ impl Cluster {
         network::load(options.library.as_deref())?;
         let file = cluster_file::find(options.cluster_file.as_deref())?;
         network::boot()?;
-        let database = client::Database::from_path(&cluster_file::as_text(&file)?)
-            .map_err(|error| error::of_opening(error, &file, options.open_timeout))?;
+        let database = {
+            let _call = network::call()?;
+            let made = client::Database::from_path(&cluster_file::as_text(&file)?).map(Owned::new);
+            made.map_err(|error| error::of_opening(error, &file, options.open_timeout))?
+        };
         let shared = Shared {
-            database: Owned::new(database),
+            database,
             file,
             transaction_timeout: options.transaction_timeout,
             clock,
@@ -110,11 +113,16 @@ impl Cluster {
     fn reach(&self, patience: Duration) -> Result<(), ClusterError> {
         let of_opening = |error| error::of_opening(error, &self.0.file, patience);
         let timeout = milliseconds(self.0.transaction_timeout);
-        self.0.database.set_option(DatabaseOption::TransactionTimeout(timeout)).map_err(of_opening)?;
-        let probe = self.0.database.create_trx().map_err(of_opening)?;
-        probe.set_option(TransactionOption::Timeout(milliseconds(patience))).map_err(of_opening)?;
-        let answer = answer::wait_on_thread(Answer::to(probe.get_read_version()), patience);
-        match answer.map(Owned::take) {
+        let (_probe, answer) = {
+            let _call = network::call()?;
+            self.0.database.set_option(DatabaseOption::TransactionTimeout(timeout)).map_err(of_opening)?;
+            let probe = Owned::new(self.0.database.create_trx().map_err(of_opening)?);
+            probe.set_option(TransactionOption::Timeout(milliseconds(patience))).map_err(of_opening)?;
+            let answer = Answer::to(probe.get_read_version());
+            (probe, answer)
+        };
+        let answer = answer::wait_on_thread(answer, patience);
+        match answer.transpose()?.map(|answer| answer.give(|version| version)).transpose()? {
             Some(Ok(_)) => Ok(()),
             // A cluster that only asks for patience has been reached.
             Some(Err(error)) if error.is_retryable() => Ok(()),
@@ -144,13 +152,17 @@ impl Cluster {
 
     /// Waits as the client would before attempt number `attempt`: at random, and longer from one to the next.
     pub(super) async fn back_off(&self, attempt: u32) {
-        let begun = network::call().map(|_call| self.0.database.create_trx());
+        let begun = network::call().map(|_call| self.0.database.create_trx().map(Owned::new));
         let Ok(Ok(mut waiting)) = begun else { return };
         for _ in 0..attempt.min(LONGEST_BACK_OFF) {
             // A transaction waits longer each time it is told of an error.
-            match Answer::to(waiting.on_error(client::FdbError::from_code(NOT_COMMITTED))).await.take() {
-                Ok(same) => waiting = same,
-                Err(_) => return,
+            let told =
+                |same: client::Transaction| Answer::to(same.on_error(client::FdbError::from_code(NOT_COMMITTED)));
+            let Ok(told) = waiting.give(told) else { return };
+            let Ok(answer) = told.await else { return };
+            match answer.give(|same| same.map(Owned::new)) {
+                Ok(Ok(same)) => waiting = same,
+                _ => return,
             }
         }
     }

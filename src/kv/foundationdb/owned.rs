@@ -6,7 +6,7 @@
 use std::mem::ManuallyDrop;
 use std::ops::{Deref, DerefMut};
 
-use super::network;
+use super::{ClusterError, network};
 
 /// A handle of the client, or what holds some.
 pub(super) struct Owned<T>(ManuallyDrop<T>);
@@ -16,14 +16,14 @@ impl<T> Owned<T> {
         Self(ManuallyDrop::new(owned))
     }
 
-    /// The thing itself, for who uses it up at once.
-    pub(super) fn take(self) -> T {
+    /// Gives the thing itself to who uses it up, in a call of the client: what is left of it goes back there and then.
+    pub(super) fn give<R>(self, use_up: impl FnOnce(T) -> R) -> Result<R, ClusterError> {
+        let _call = network::call()?;
         let mut this = ManuallyDrop::new(self);
         // SAFETY: `this` is forgotten, so what it holds is taken once.
         #[expect(unsafe_code, reason = "moves a field out of a type with a drop of its own")]
-        unsafe {
-            ManuallyDrop::take(&mut this.0)
-        }
+        let thing = unsafe { ManuallyDrop::take(&mut this.0) };
+        Ok(use_up(thing))
     }
 }
 

@@ -16,7 +16,7 @@ use futures_util::future::OptionFuture;
 use super::answer::Answer;
 use super::owned::Owned;
 use super::stamped::StampedWrites;
-use super::{Cluster, error, network};
+use super::{Cluster, ClusterError, error, network};
 use crate::kv::buffer::{Buffer, Read};
 use crate::kv::limits::{self, check_range};
 use crate::kv::ranges::after_key;
@@ -39,6 +39,9 @@ enum State {
     Refused(Error),
     Ended,
 }
+
+/// What the client said, if it could be asked.
+type Answered<T> = Result<Owned<client::FdbResult<T>>, ClusterError>;
 
 /// A transaction on a cluster.
 pub(in crate::kv) struct Transaction {
@@ -82,20 +85,22 @@ impl Transaction {
         }
     }
 
-    /// What the client answered to a read, and the read version that came with it.
-    fn take<T>(
+    /// What `read` makes of the client's answer to a read, and of the read version that came with it.
+    fn take<T, R>(
         &self,
-        answer: Owned<client::FdbResult<T>>,
-        version: Option<Owned<client::FdbResult<i64>>>,
-    ) -> Result<T> {
-        let answer = answer.take().map_err(|error| error::of_read(error, &self.cluster))?;
+        (answer, version): (Answered<T>, Option<Answered<i64>>),
+        read: impl FnOnce(T) -> R,
+    ) -> Result<R> {
+        let answer = answer?.give(|answer| answer.map(read))?;
+        let answer = answer.map_err(|error| error::of_read(error, &self.cluster))?;
         if let Some(version) = version {
-            self.note_version(version.take())?;
+            self.note_version(version)?;
         }
         Ok(answer)
     }
 
-    fn note_version(&self, version: client::FdbResult<i64>) -> Result<Version> {
+    fn note_version(&self, version: Answered<i64>) -> Result<Version> {
+        let version = version?.give(|version| version)?;
         let version = Version(version.map_err(|error| error::of_read(error, &self.cluster))?.cast_unsigned());
         self.with(|open| {
             open.read_version = Some(version);
@@ -105,7 +110,7 @@ impl Transaction {
 
     pub(in crate::kv) async fn read_version(&self) -> Result<Version> {
         let answer = self.with(|open| Ok(Answer::to(open.client.get_read_version())))?;
-        self.note_version(answer.await.take())
+        self.note_version(answer.await)
     }
 
     pub(in crate::kv) async fn get(&self, key: &[u8], isolation: Isolation) -> Result<Option<Bytes>> {
@@ -121,11 +126,11 @@ impl Transaction {
             let value = Answer::to(open.client.get(key, isolation == Isolation::Snapshot));
             Ok(Ok((value, open.ask_version())))
         })?;
-        let (value, version) = match asked {
+        let answered = match asked {
             Ok((value, version)) => futures_util::future::join(value, version).await,
             Err(known) => return Ok(known),
         };
-        Ok(self.take(value, version)?.map(|value| Bytes::from(&*value)))
+        self.take(answered, |value| value.map(|value| Bytes::from(&*value)))
     }
 
     pub(in crate::kv) async fn range(&self, read: &RangeRead) -> Result<Page> {
@@ -141,8 +146,7 @@ impl Transaction {
                 let pairs = Answer::to(open.client.get_range(&option, progress.round_trips, true));
                 Ok(futures_util::future::join(pairs, open.ask_version()))
             })?;
-            let (pairs, version) = asked.await;
-            progress.take(&self.take(pairs, version)?);
+            self.take(asked.await, |pairs| progress.take(&pairs))?;
         }
         let page = progress.finish();
         self.with(|open| open.look_at(read, begin, end, &page))?;
@@ -248,15 +252,19 @@ impl Transaction {
         if buffer.size() > limits::TRANSACTION {
             return Err(Error::TransactionTooLarge);
         }
-        stamped.write_to(&client);
-        let client = client.take();
-        // To be asked for before the commit, and answered with it.
-        let stamp = Answer::to(client.get_versionstamp());
-        let committed = Answer::to(client.commit()).await;
+        let (stamp, committed) = client.give(|client| {
+            stamped.write_to(&client);
+            // To be asked for before the commit, and answered with it.
+            let stamp = Answer::to(client.get_versionstamp());
+            (stamp, Answer::to(client.commit()))
+        })?;
+        // Whoever cannot ask any more does not know what became of it.
+        let committed = committed.await.map_err(|_| Error::MaybeCommitsLater)?;
         if let Err(error) = &*committed {
             return Err(error::of_commit(**error));
         }
-        match stamp.await.take().ok().and_then(|stamp| Versionstamp::from_slice(&stamp)) {
+        let stamp = stamp.await.and_then(|stamp| stamp.give(|stamp| Versionstamp::from_slice(&stamp.ok()?)));
+        match stamp.ok().flatten() {
             Some(stamp) => Ok(Some(stamp)),
             // It did happen; but only who looks at the commit id finds out when.
             None => Err(Error::MaybeCommitted),
