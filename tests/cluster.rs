@@ -420,3 +420,40 @@ fn child_that_shuts_the_client_down() {
     drop((open, later, reader, writer, database));
     println!("it ends well");
 }
+
+#[test]
+fn records_that_own_nothing_are_trimmed_unread_and_all_at_once() {
+    let cluster = ClusterFile::new("seed=1");
+    let client = Client::open(&cluster, "trim");
+    let stream = client.create_table();
+    let put = |id: usize, mark: &str, large: bool| {
+        let note = if large { "x".repeat(100_000) } else { "x".repeat(100) };
+        let item = json!({ "id": { "S": format!("{id}") }, "mark": { "S": mark }, "note": { "S": note } });
+        client.call(Operation::PutItem, json!({ "TableName": "items", "Item": item })).unwrap();
+    };
+    let sound = || {
+        let table = block_on(client.store.current_table(&client.realm, "items")).unwrap();
+        assert_eq!(block_on(client.store.check(&table)).unwrap(), Vec::<String>::new());
+        client.store.work()
+    };
+    // The records of the second half own the large items of the first, and three more follow that own nothing.
+    for (mark, large) in [("1", true), ("2", false)] {
+        (0..20).for_each(|id| put(id, mark, large));
+    }
+    block_on(client.store.advance(3_600_000)).unwrap();
+    (0..300).for_each(|id| put(id % 20, &format!("mark {id}"), false));
+    let before = sound();
+    block_on(client.store.advance(25 * 3_600_000)).unwrap();
+    let work = client.store.work().since(&before);
+    assert!((40..100).contains(&work.pairs_read), "{} pairs were read", work.pairs_read);
+    // And of a day without large items, next to nothing.
+    (0..300).for_each(|id| put(id % 20, &format!("another mark {id}"), false));
+    let before = sound();
+    block_on(client.store.advance(25 * 3_600_000)).unwrap();
+    let work = client.store.work().since(&before);
+    assert!(work.pairs_read < 20, "{} pairs were read", work.pairs_read);
+    assert!(client.told(&stream).is_empty());
+    client.put("late").unwrap();
+    assert_eq!(client.told(&stream), ["late"]);
+    sound();
+}

@@ -562,7 +562,7 @@ fn a_large_item_replaced_after_the_last_stream_expired_leaves_nothing_behind() -
     assert!(now(world.store.list_streams(&world.realm, None, None, 10))?.0.is_empty());
     now(world.store.delete_table(&world.realm, "t"))?;
     pass_a_day()?;
-    assert!(everything(&world.store)? < 6, "nothing is kept for a table of which nothing is left");
+    assert!(everything(&world.store)? < 7, "nothing is kept for a table of which nothing is left");
     assert_eq!(table.id, table_without.id);
     Ok(())
 }

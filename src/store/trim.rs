@@ -9,6 +9,8 @@
 
 use std::collections::BTreeMap;
 
+use futures_util::try_join;
+
 use super::blob::free;
 use super::sweep::Swept;
 use super::{Realm, Store, Stream, Transaction, corrupt};
@@ -27,6 +29,14 @@ pub(super) enum Begin {
     /// Behind what was trimmed at other times.
     TrimMark,
     Position(Position),
+}
+
+/// The records of a table that may own blobs.
+enum Owners {
+    /// This database was begun before there were owner marks.
+    Unknown,
+    None,
+    Until(Position),
 }
 
 impl Store {
@@ -85,19 +95,21 @@ impl Store {
             Begin::Position(position) => position,
             Begin::TrimMark => self.trim_mark(kv, table_id).await?.map_or_else(Position::default, |mark| mark.next()),
         };
-        // Up to here records may own blobs.
-        let owners = if self.database().clears_ranges_at_once() {
-            self.behind_owners(kv, table_id).await?.map_or(horizon, |behind| behind.min(horizon))
-        } else {
-            horizon
+        let owners = self.owners(kv, table_id).await?;
+        // Up to here records are read, since they may own blobs.
+        let read_until = match &owners {
+            Owners::Until(mark) if self.database().clears_ranges_at_once() => mark.next().min(horizon),
+            Owners::None if self.database().clears_ranges_at_once() => Position::default(),
+            _ => horizon,
         };
-        if begin >= owners {
+        if begin >= read_until {
             if begin < horizon {
                 self.trim_unread(kv, table_id, begin, horizon).await?;
             }
+            self.drop_owner_mark(kv, table_id, &owners, horizon)?;
             return Ok(None);
         }
-        let range = space.records(begin, Some(owners));
+        let range = space.records(begin, Some(read_until));
         let read = RangeRead::new(range.begin.clone(), range.end).limited(STEP).byte_limited(STEP_BYTES);
         let page = kv.range(&read).await?;
         let (mut reached, mut told_last) = (begin, None);
@@ -117,7 +129,10 @@ impl Store {
         if let Some(position) = told_last {
             kv.set(&self.keyspace().trim_mark(TableId(table_id)), &position.to_bytes()[..])?;
         }
-        let next = if page.more { Some(reached) } else { (owners < horizon).then_some(owners) };
+        let next = if page.more { Some(reached) } else { (read_until < horizon).then_some(read_until) };
+        if next.is_none() {
+            self.drop_owner_mark(kv, table_id, &owners, horizon)?;
+        }
         Ok(next.map(Begin::Position))
     }
 
@@ -139,16 +154,34 @@ impl Store {
         Ok(kv.set(&self.keyspace().trim_mark(TableId(table_id)), &mark[..])?)
     }
 
-    /// Behind which position no record owns a blob, where that is known.
-    async fn behind_owners(&self, kv: &kv::Transaction, table_id: u64) -> Result<Option<Position>, Error> {
-        if kv.get(&self.keyspace().owner_marks_are_kept(), Isolation::Snapshot).await?.is_none() {
-            return Ok(None);
+    /// Which records of a table may own blobs. Whoever writes one meanwhile writes it behind the horizon.
+    async fn owners(&self, kv: &kv::Transaction, table_id: u64) -> Result<Owners, Error> {
+        let (kept, mark) = (self.keyspace().owner_marks_are_kept(), self.keyspace().owner_mark(TableId(table_id)));
+        let (kept, mark) = try_join!(kv.get(&kept, Isolation::Snapshot), kv.get(&mark, Isolation::Snapshot))?;
+        match mark {
+            _ if kept.is_none() => Ok(Owners::Unknown),
+            None => Ok(Owners::None),
+            Some(mark) => {
+                let mark = (*mark).try_into().map_err(|_| corrupt("an owner mark"))?;
+                Ok(Owners::Until(Position::from_bytes(mark)))
+            }
         }
-        // Whoever writes a record meanwhile writes it behind the horizon.
-        let mark = kv.get(&self.keyspace().owner_mark(TableId(table_id)), Isolation::Snapshot).await?;
-        let Some(mark) = mark else { return Ok(Some(Position::default())) };
-        let mark = (*mark).try_into().map_err(|_| corrupt("an owner mark"))?;
-        Ok(Some(Position::from_bytes(mark).next()))
+    }
+
+    /// Removes an owner mark once all is trimmed that it speaks of, unless somebody leaves another meanwhile.
+    fn drop_owner_mark(
+        &self,
+        kv: &kv::Transaction,
+        table_id: u64,
+        owners: &Owners,
+        horizon: Position,
+    ) -> Result<(), Error> {
+        if matches!(owners, Owners::Until(mark) if *mark < horizon) {
+            let key = self.keyspace().owner_mark(TableId(table_id));
+            kv.add_read_conflict_key(&key)?;
+            kv.clear(&key)?;
+        }
+        Ok(())
     }
 
     /// Removes expired streams; with the last one of a deleted table, all that was kept for it.
