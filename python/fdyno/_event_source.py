@@ -48,6 +48,9 @@ _CLOCK_LOOK = 0.05
 _ERRORS_KEPT = 100
 
 
+_StorageError = class_of("InternalServerError")
+
+
 class _Pause(NamedTuple):
     """What the thread waits for: so many seconds (`None`: for ever), or, if they count, for records."""
 
@@ -215,8 +218,8 @@ class EventSource:
     def start(self) -> EventSource:
         """Hands over records as they come, in a thread, until `stop`, or the end of the stream or of the database.
 
-        The thread sleeps until a commit wakes it. There a batch waits for more records while its batching window lasts by the database's clock, and failures are
-        told to `totals` and the logger ``fdyno.event_source``.
+        The thread sleeps until a commit wakes it. A batch waits for more records while its batching window lasts by the
+        database's clock, and failures are told to `totals` and the logger ``fdyno.event_source``.
         """
         self._begin_in_child()
         if self._thread is not None or not self._driver.acquire(blocking=False):
@@ -282,30 +285,28 @@ class EventSource:
         """Reads and hands over what is due. What to wait for then; `None` at the end of the stream."""
         try:
             caught_up = self._fill(summary, None)
-        except class_of("InternalServerError"):
-            # The storage's affair, which may be over soon.
-            _log.exception("%r", self)
-            return _Pause(_LAST_PAUSE)
-        flush = caught_up and self._window_is_over()
-        try:
-            self._work(summary, workers, flush=flush, at_once=False)
-        except CheckpointMoved:
-            # Another consumer goes on from here.
-            raise
-        except Exception:
-            if self._database._core.closed:
+            try:
+                self._work(summary, workers, flush=caught_up and self._window_is_over(), at_once=False)
+            except (CheckpointMoved, _StorageError):
                 raise
-            # A destination or a checkpoint that fails is told again.
-            _log.exception("%r", self)
-            return _Pause(_FIRST_PAUSE)
-        if summary.invocations > 0:
-            # The next batching window begins with the end of an invocation.
-            self._gathering_since = None
-        if caught_up and self._is_idle:
+            except Exception:
+                if self._database._core.closed:
+                    raise
+                # A destination or a checkpoint that fails is told again.
+                _log.exception("%r", self)
+                return _Pause(_FIRST_PAUSE)
+            if summary.invocations > 0:
+                # The next batching window begins with the end of an invocation.
+                self._gathering_since = None
+            if not (caught_up and self._is_idle):
+                return self._patience(caught_up)
             if not self._stream.closed:
                 return _Pause(None, for_records=True)
             return _AT_ONCE if self._goes_on() else None
-        return self._patience(caught_up)
+        except _StorageError:
+            # It may be over soon.
+            _log.exception("%r", self)
+            return _Pause(_LAST_PAUSE)
 
     def _patience(self, caught_up: bool) -> _Pause:
         """How long what is in the lanes has to wait."""

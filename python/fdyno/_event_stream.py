@@ -41,11 +41,11 @@ class EventStream:
             )
             self.restarts += 1
             changes._enter(self._reader)
-        self._entered()
-
-    def _entered(self) -> None:
-        """Learns what there is to know of a stream."""
         self._origin = self._reader.place
+        self._describe()
+
+    def _describe(self) -> None:
+        """Learns what there is to know of the stream."""
         description = self._client.describe_stream(StreamArn=self.stream_arn)["StreamDescription"]
         key_schema = {element["KeyType"]: element["AttributeName"] for element in description["KeySchema"]}
         #: The name of the table's partition key.
@@ -53,6 +53,7 @@ class EventStream:
         # A stream of fdyno has one shard: docs/design.md, section 5.
         (shard,) = description["Shards"]
         self.shard_id: str = shard["ShardId"]
+        self._described = self.stream_arn
 
     @property
     def stream_arn(self) -> str:
@@ -77,6 +78,8 @@ class EventStream:
     def page(self) -> list[dict[str, Any]]:
         """The next records; empty when there are none now."""
         while not self.closed:
+            if self._described != self.stream_arn:
+                self._describe()
             try:
                 return self._reader.read()
             except _Trimmed:
@@ -98,7 +101,7 @@ class EventStream:
         self._reader.go_on()
         if self._reader.over:
             return False
-        self._entered()
+        self._origin = self._reader.place
         return True
 
     def return_to(self, position: str | None) -> None:
