@@ -655,7 +655,7 @@ def test_it_starts_at_a_sequence_number_or_a_time(orders):
         ("trim_horizon", ["a", "b", "c"]),
         (second, ["c"]),
         (moment, ["b", "c"]),
-        (moment + timedelta(hours=1), []),
+        (moment + timedelta(minutes=30), []),
     ]:
         seen = Recorder()
         source = orders.event_source("orders", seen, start=start)
