@@ -86,7 +86,8 @@ impl Follower {
     /// found anything.
     fn look(&self, py: Python<'_>, found: bool) {
         py.detach(|| {
-            let ticket = self.table_id.map_or_else(|| self.store.follow_nothing(), |table_id| self.store.follow(table_id));
+            let ticket =
+                self.table_id.map_or_else(|| self.store.follow_nothing(), |table_id| self.store.follow(table_id));
             let before = self.ticket.lock().replace(ticket);
             drop(before);
         });
