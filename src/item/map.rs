@@ -73,6 +73,11 @@ impl Map {
         Self(attributes)
     }
 
+    /// A map from attributes in the order of their names, each once; none from any others.
+    pub fn from_sorted(attributes: Vec<(Name, AttributeValue)>) -> Option<Self> {
+        attributes.is_sorted_by(|(one, _), (two, _)| one < two).then_some(Self(attributes))
+    }
+
     pub fn remove(&mut self, name: &str) -> Option<AttributeValue> {
         let at = self.position(name).ok()?;
         Some(self.0.remove(at).1)

@@ -80,6 +80,15 @@ impl<'a> Reader<'a> {
     }
 
     pub fn varint(&mut self) -> kv::Result<u128> {
+        // Nearly all of them: lengths of names and of short texts, counts, small numbers.
+        if let Some((&byte @ ..0x80, rest)) = self.rest.split_first() {
+            self.rest = rest;
+            return Ok(u128::from(byte));
+        }
+        self.long_varint()
+    }
+
+    fn long_varint(&mut self) -> kv::Result<u128> {
         let mut value = 0_u128;
         let mut shift = 0_u32;
         loop {
@@ -99,7 +108,7 @@ impl<'a> Reader<'a> {
 
     /// A length or count that can be no larger than what is left.
     pub fn length(&mut self) -> kv::Result<usize> {
-        let length = self.number()?;
+        let length: usize = self.number()?;
         if length > self.rest.len() { Err(corrupt("cut short")) } else { Ok(length) }
     }
 

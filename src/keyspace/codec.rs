@@ -14,6 +14,8 @@
 //! Counts, lengths and the parts of numbers are LEB128. `size` is the bytes that follow it: what is not asked for is stepped
 //! over, not read. Reading checks what the data model promises (order, no duplicates, normal form, `MAX_DEPTH`).
 
+mod serialize;
+
 use super::bytes::{Reader, corrupt, put_bytes, put_length, put_varint, text};
 use crate::item::{AttributeValue, Invalid, Item, MAX_DEPTH, Map, Name, Number};
 use crate::kv;
@@ -330,10 +332,7 @@ fn read_attributes(reader: &mut Reader<'_>, count: usize, level: usize) -> kv::R
         let name = Name::new(text(reader.bytes()?)?);
         Ok((name, read_value(reader, level)?))
     })?;
-    if !pairs.is_sorted_by(|(one, _), (two, _)| one < two) {
-        return Err(corrupt("attributes out of order"));
-    }
-    Ok(Map::from_unsorted(pairs))
+    Map::from_sorted(pairs).ok_or_else(|| corrupt("attributes out of order"))
 }
 
 #[cfg(test)]

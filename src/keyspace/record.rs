@@ -114,6 +114,11 @@ impl<'a> Record<'a> {
         }
     }
 
+    /// Whether an image lies elsewhere.
+    pub fn has_blobs(&self) -> bool {
+        [self.old, self.new].into_iter().flatten().any(|image| image.blob().is_some())
+    }
+
     pub fn encode(&self) -> Vec<u8> {
         let flag = |set: bool, bit: u8| if set { bit } else { 0 };
         let inline = |image: Option<Stored<'_>>| match image {

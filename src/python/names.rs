@@ -6,6 +6,7 @@
 use std::hash::BuildHasher;
 use std::sync::Mutex;
 
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 use xxhash_rust::xxh3::Xxh3DefaultBuilder;
@@ -18,6 +19,9 @@ static CACHE: Mutex<Vec<Option<Py<PyString>>>> = Mutex::new(Vec::new());
 
 /// The Python string `name`.
 pub fn python_name<'py>(py: Python<'py>, name: &str) -> Bound<'py, PyString> {
+    if let Some(datatype) = datatype(py, name) {
+        return datatype;
+    }
     if name.len() > LONGEST {
         return PyString::new(py, name);
     }
@@ -40,4 +44,19 @@ pub fn python_name<'py>(py: Python<'py>, name: &str) -> Bound<'py, PyString> {
     drop(slots);
     drop(replaced);
     fresh
+}
+
+/// The names of datatypes, one for each value there is.
+fn datatype<'py>(py: Python<'py>, name: &str) -> Option<Bound<'py, PyString>> {
+    let interned = match name {
+        "S" => intern!(py, "S"),
+        "N" => intern!(py, "N"),
+        "B" => intern!(py, "B"),
+        "M" => intern!(py, "M"),
+        "L" => intern!(py, "L"),
+        "BOOL" => intern!(py, "BOOL"),
+        "NULL" => intern!(py, "NULL"),
+        _ => return None,
+    };
+    Some(interned.clone())
 }

@@ -3,7 +3,7 @@
 //! Bytes become `bytes`; the newtype `Timestamp` becomes the aware `datetime` in local time that botocore's parser
 //! gives. Absent options must be skipped by their structs; a `None` that arrives is Python's `None`.
 
-use std::cell::OnceCell;
+use std::cell::{OnceCell, RefCell};
 use std::fmt;
 
 use pyo3::BoundObject;
@@ -39,7 +39,7 @@ type Result<T, E = Failed> = std::result::Result<T, E>;
 
 /// Turns `value` into Python objects.
 pub fn to_python<'py, T: Serialize + ?Sized>(py: Python<'py>, value: &T) -> PyResult<Bound<'py, PyAny>> {
-    let context = Context { py, local: OnceCell::new() };
+    let context = Context { py, local: OnceCell::new(), last: RefCell::new(None) };
     value.serialize(Writer { context: &context, name: false }).map_err(|failed| failed.0)
 }
 
@@ -52,10 +52,23 @@ struct Context<'py> {
     py: Python<'py>,
     /// `(datetime.fromtimestamp, the local zone)`, looked up by the first timestamp of the answer.
     local: OnceCell<(Bound<'py, PyAny>, Bound<'py, PyAny>)>,
+    /// The last timestamp and what it became: many records are of one second.
+    last: RefCell<Option<(f64, Bound<'py, PyAny>)>>,
 }
 
 impl<'py> Context<'py> {
     fn datetime(&self, seconds: f64) -> Result<Bound<'py, PyAny>> {
+        if let Some((last, datetime)) = &*self.last.borrow()
+            && last.to_bits() == seconds.to_bits()
+        {
+            return Ok(datetime.clone());
+        }
+        let datetime = self.convert(seconds)?;
+        *self.last.borrow_mut() = Some((seconds, datetime.clone()));
+        Ok(datetime)
+    }
+
+    fn convert(&self, seconds: f64) -> Result<Bound<'py, PyAny>> {
         if self.local.get().is_none() {
             let py = self.py;
             let convert = py.import(intern!(py, "datetime"))?.getattr(intern!(py, "datetime"))?;

@@ -20,6 +20,7 @@ mod keeper;
 mod lease;
 mod maintenance;
 pub mod read;
+mod record;
 mod schema;
 mod shared_clock;
 pub mod stream;
@@ -41,7 +42,8 @@ use commit_ids::commit_ids;
 pub use copy::{Copy, CopyError, Place, Reading, copy};
 pub use follow::{Changed, Ticket};
 pub use read::{Fetch, Page, Query, Scan, SortBound, Start};
-pub use stream::{Cursor, Record, RecordKind, RecordPage, Stream, StreamStart};
+pub use record::{Image, Record, RecordKind, RecordPage, StoredPage, StoredRecord};
+pub use stream::{Cursor, Stream, StreamStart};
 pub use table::{
     BillingMode, Index, IndexDefinition, IndexKind, IndexStatus, Key, KeyAttribute, KeyKind, KeySchema, Projection,
     Realm, Statistics, StreamViewType, Table, TableChange, TableDefinition, TableStream, Throughput, TimeToLive,

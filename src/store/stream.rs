@@ -5,9 +5,10 @@
 
 use futures_util::future::try_join_all;
 use futures_util::try_join;
-use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
+use xxhash_rust::xxh3::xxh3_64;
 
 use super::blob::read_item;
+use super::record::{LoadedImages, RecordPage, StoredPage, StoredRecord};
 use super::timeline::Times;
 use super::{KeySchema, READS_AT_ONCE, Realm, Store, StreamViewType, Table, TableStream, Transaction, corrupt};
 use crate::clock::Timestamp;
@@ -95,41 +96,6 @@ pub enum StreamStart {
     /// the end of a closed stream.
     Behind(String),
     AtTimestamp(Timestamp),
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RecordKind {
-    Insert,
-    Modify,
-    Remove,
-}
-
-/// A change record.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Record {
-    /// 32 hexadecimal digits, never used again by any database.
-    pub event_id: String,
-    pub kind: RecordKind,
-    pub sequence_number: String,
-    pub created: Timestamp,
-    pub keys: Item,
-    pub old: Option<Item>,
-    pub new: Option<Item>,
-    pub size_bytes: u64,
-    pub view: StreamViewType,
-    /// Deleted by the service, for its time to live.
-    pub by_service: bool,
-}
-
-#[derive(Clone, Debug, Default)]
-pub struct RecordPage {
-    pub records: Vec<Record>,
-    /// Whether there was no more when the page was read.
-    pub is_last: bool,
-    /// Where the page ended, also in a shard that is drained.
-    pub place: Cursor,
-    /// Where to go on; `None` once a closed shard is drained.
-    pub next: Option<Cursor>,
 }
 
 /// Opens a stream in the transaction that changes the table's definition; the caller writes the definition.
@@ -346,13 +312,7 @@ impl Store {
         value.map(|bytes| (*bytes).try_into().map(Position::from_bytes).map_err(|_| corrupt("a trim mark"))).transpose()
     }
 
-    /// Up to `limit` records and about `max_bytes` of them from `cursor` on; at least one if there is one.
-    ///
-    /// The records, the closed flag and the trim mark are read in one snapshot, so the place to go on from skips
-    /// nothing: everything that commits later has a later stamp.
-    ///
-    /// Errors: `ResourceNotFound` once the stream is gone; `TrimmedDataAccess` when records the reader has not seen
-    /// are past their 24 hours.
+    /// As [`Store::stored_records`], every record decoded.
     pub async fn stream_records(
         &self,
         stream: &Stream,
@@ -360,6 +320,26 @@ impl Store {
         limit: usize,
         max_bytes: usize,
     ) -> Result<RecordPage, Error> {
+        let StoredPage { records, is_last, place, next } =
+            self.stored_records(stream, cursor, limit, max_bytes).await?;
+        let records = records.iter().map(StoredRecord::decode).collect::<Result<_, _>>()?;
+        Ok(RecordPage { records, is_last, place, next })
+    }
+
+    /// Up to `limit` records and about `max_bytes` of them from `cursor` on; at least one if there is one.
+    ///
+    /// The records, the closed flag and the trim mark are read in one snapshot, so the place to go on from skips
+    /// nothing: everything that commits later has a later stamp.
+    ///
+    /// Errors: `ResourceNotFound` once the stream is gone; `TrimmedDataAccess` when records the reader has not seen
+    /// are past their 24 hours.
+    pub async fn stored_records(
+        &self,
+        stream: &Stream,
+        cursor: Cursor,
+        limit: usize,
+        max_bytes: usize,
+    ) -> Result<StoredPage, Error> {
         self.maintain().await?;
         let from = Position::from_bytes(cursor.0);
         let space = &self.keyspace().table(TableId(stream.table_id));
@@ -374,7 +354,8 @@ impl Store {
             }
             let now = self.position_of(transaction.read_version().await?.next());
             let end = stream.end.map_or(now, |end| end.min(now));
-            let mut page = RecordPage::default();
+            let salt = self.event_salt();
+            let mut page = StoredPage::default();
             let (mut place, mut bytes) = (from, 0);
             while place < end && page.records.len() < limit && bytes < max_bytes {
                 let range = space.records(place, Some(end));
@@ -383,30 +364,37 @@ impl Store {
                     .limited(limit - page.records.len())
                     .byte_limited(max_bytes - bytes);
                 let pairs = transaction.range(&read).await?;
-                let (mut stopped, mut told) = (false, Vec::new());
+                let (mut stopped, mut with_blobs) = (false, Vec::new());
+                page.records.reserve(pairs.pairs.len());
                 for pair in &pairs.pairs {
                     let position = space.parse_record(&pair.key)?;
-                    let value = keyspace::Record::decode(&pair.value)?;
-                    if value.kind != ChangeKind::Release {
+                    let stored = keyspace::Record::decode(&pair.value)?;
+                    if stored.kind != ChangeKind::Release {
                         if position < horizon {
                             return Err(trimmed_access());
                         }
-                        if page.records.len() + told.len() > 0 && bytes + value.size > max_bytes {
+                        if !page.records.is_empty() && bytes + stored.size > max_bytes {
                             stopped = true;
                             break;
                         }
-                        bytes += value.size;
-                        told.push((position, value));
+                        bytes += stored.size;
+                        if stored.has_blobs() {
+                            with_blobs.push(page.records.len());
+                        }
+                        let created = times.time_of(position);
+                        let record = StoredRecord::new(position, created, salt, stream.view, &stored, &pair.value);
+                        page.records.push(record);
                     }
                     place = position.next();
                 }
-                while !told.is_empty() {
-                    let later = told.split_off(told.len().min(READS_AT_ONCE));
-                    let (transaction, stream, times) = (&transaction, &stream, &times);
-                    let records = std::mem::replace(&mut told, later).into_iter();
-                    let records = records
-                        .map(|(position, value)| self.record(transaction, space, stream, times, position, value));
-                    page.records.extend(try_join_all(records).await?);
+                for some in with_blobs.chunks(READS_AT_ONCE) {
+                    let records = some.iter().filter_map(|at| page.records.get(*at));
+                    let loads = records.map(|record| load_blobs(&transaction, space, record));
+                    for (at, loaded) in some.iter().zip(try_join_all(loads).await?) {
+                        if let Some(record) = page.records.get_mut(*at) {
+                            record.load(loaded);
+                        }
+                    }
                 }
                 if stopped {
                     break;
@@ -423,44 +411,6 @@ impl Store {
         })
         .await
     }
-
-    async fn record(
-        &self,
-        transaction: &kv::Transaction,
-        space: &TableSpace,
-        stream: &Stream,
-        times: &Times,
-        position: Position,
-        value: keyspace::Record<'_>,
-    ) -> Result<Record, Error> {
-        let (old, new) = try_join!(image(transaction, space, value.old), image(transaction, space, value.new))?;
-        Ok(Record {
-            event_id: self.event_id(position),
-            kind: match value.kind {
-                ChangeKind::Insert => RecordKind::Insert,
-                ChangeKind::Modify => RecordKind::Modify,
-                _ => RecordKind::Remove,
-            },
-            sequence_number: position.to_string(),
-            created: times.time_of(position),
-            keys: keyspace::decode_item(value.keys)?,
-            old,
-            new,
-            size_bytes: value.size as u64,
-            view: stream.view,
-            by_service: value.by_time_to_live,
-        })
-    }
-
-    /// Unique for ever: positions are unique within a database and process, and the hash covers a salt of both. So a copy,
-    /// like a fork, tells the records it shares with its source under ids of its own; their sequence numbers are the same.
-    fn event_id(&self, position: Position) -> String {
-        let mut bytes = [0_u8; 30];
-        let (id, place) = bytes.split_at_mut(16);
-        id.copy_from_slice(&self.event_salt());
-        place.copy_from_slice(&position.to_bytes());
-        format!("{:032x}", xxh3_128(&bytes))
-    }
 }
 
 fn unless_gone(stream: Stream, horizon: Position) -> Result<Stream, Error> {
@@ -475,13 +425,24 @@ pub(super) fn trimmed_access() -> Error {
     Error::TrimmedDataAccess("The operation attempted to read past the oldest stream record in a shard".to_owned())
 }
 
-async fn image(
+/// The images of a record that do not lie in it.
+async fn load_blobs(
+    transaction: &kv::Transaction,
+    space: &TableSpace,
+    record: &StoredRecord,
+) -> Result<LoadedImages, Error> {
+    let [old, new] = record.blobs()?;
+    let (old, new) = try_join!(load_blob(transaction, space, old), load_blob(transaction, space, new))?;
+    Ok(LoadedImages { old, new })
+}
+
+async fn load_blob(
     transaction: &kv::Transaction,
     space: &TableSpace,
     image: Option<Stored<'_>>,
 ) -> Result<Option<Item>, Error> {
     match image {
         None => Ok(None),
-        Some(stored) => Ok(Some(read_item(transaction, space, stored, Isolation::Snapshot).await?)),
+        Some(stored) => read_item(transaction, space, stored, Isolation::Snapshot).await.map(Some),
     }
 }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::cursor;
 use crate::api::constraints::Constraints;
 use crate::api::resource::StreamName;
-use crate::api::streams::get_records::{MAX_BYTES, MAX_LIMIT, Record};
+use crate::api::streams::get_records::{MAX_BYTES, MAX_LIMIT, Record, records};
 use crate::api::wire::Timestamp;
 use crate::error::Error;
 use crate::store::{Cursor, Realm, Store, Stream, StreamStart};
@@ -95,12 +95,12 @@ pub async fn read(store: &Store, realm: &Realm, input: &ReadInput) -> Result<Rea
     let name = StreamName::parse(realm, &input.stream_arn)?;
     let stream = store.stream(&name.realm, name.table_name, name.label).await?;
     let limit = usize::try_from(input.limit).unwrap_or_default();
-    let page = store.stream_records(&stream, cursor(&input.position)?, limit, MAX_BYTES).await?;
+    let page = store.stored_records(&stream, cursor(&input.position)?, limit, MAX_BYTES).await?;
     Ok(ReadOutput {
         position: page.place.done(),
         is_last: page.is_last,
         is_drained: page.next.is_none(),
-        records: page.records.into_iter().map(|record| Record::new(record, &stream.realm)).collect(),
+        records: records(page.records, &stream.realm),
     })
 }
 

@@ -1,6 +1,9 @@
 //! GetRecords: the next change records of a shard, and the iterator behind them.
 
-use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+use serde::ser::Error as _;
+use serde::{Deserialize, Serialize, Serializer};
 
 use super::iterator::Iterator;
 use crate::api::constraints::Constraints;
@@ -8,8 +11,7 @@ use crate::api::parameters::{Parameter, done};
 use crate::api::wire::Timestamp;
 use crate::clock;
 use crate::error::Error;
-use crate::item::Item;
-use crate::store::{self, Realm, RecordKind, Store};
+use crate::store::{Realm, RecordKind, Store, StoredRecord};
 
 pub const PARAMETERS: &[Parameter] = &[done("ShardIterator"), done("Limit")];
 
@@ -32,39 +34,86 @@ pub struct Output {
     pub next_shard_iterator: Option<String>,
 }
 
+/// A record, written out from what is stored of it.
+#[derive(Debug)]
+pub struct Record {
+    stored: StoredRecord,
+    region: Arc<str>,
+}
+
+impl Serialize for Record {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let stored = &self.stored;
+        let (keys, old_image, new_image) = stored.items().map_err(S::Error::custom)?;
+        let shape = Shape {
+            event_id: stored.event_id(),
+            event_name: Word(match stored.kind {
+                RecordKind::Insert => "INSERT",
+                RecordKind::Modify => "MODIFY",
+                RecordKind::Remove => "REMOVE",
+            }),
+            event_version: Word("1.1"),
+            event_source: Word("aws:dynamodb"),
+            aws_region: &self.region,
+            dynamodb: StreamRecord {
+                // DynamoDB tells whole seconds.
+                approximate_creation_date_time: Timestamp(clock::Timestamp::from_seconds(stored.created.seconds())),
+                keys,
+                new_image,
+                old_image,
+                sequence_number: stored.sequence_number(),
+                size_bytes: stored.size_bytes,
+                stream_view_type: Word(stored.view.name()),
+            },
+            user_identity: stored.by_service.then_some(SERVICE),
+        };
+        shape.serialize(serializer)
+    }
+}
+
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Record {
+struct Shape<'a, I> {
     #[serde(rename = "eventID")]
-    pub event_id: String,
-    pub event_name: &'static str,
-    pub event_version: &'static str,
-    pub event_source: &'static str,
-    pub aws_region: String,
-    pub dynamodb: StreamRecord,
+    event_id: String,
+    event_name: Word,
+    event_version: Word,
+    event_source: Word,
+    aws_region: &'a str,
+    dynamodb: StreamRecord<I>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub user_identity: Option<Identity>,
+    user_identity: Option<Identity>,
 }
 
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "PascalCase")]
-pub struct StreamRecord {
-    pub approximate_creation_date_time: Timestamp,
-    pub keys: Item,
+struct StreamRecord<I> {
+    approximate_creation_date_time: Timestamp,
+    keys: I,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub new_image: Option<Item>,
+    new_image: Option<I>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub old_image: Option<Item>,
-    pub sequence_number: String,
-    pub size_bytes: u64,
-    pub stream_view_type: &'static str,
+    old_image: Option<I>,
+    sequence_number: String,
+    size_bytes: u64,
+    stream_view_type: Word,
 }
 
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "PascalCase")]
-pub struct Identity {
-    pub principal_id: &'static str,
-    pub r#type: &'static str,
+struct Identity {
+    principal_id: &'static str,
+    r#type: &'static str,
+}
+
+/// One of a few words that come again in every record: boundaries keep those they have made.
+#[derive(Clone, Copy, Debug)]
+struct Word(&'static str);
+
+impl Serialize for Word {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_unit_variant("", 0, self.0)
+    }
 }
 
 /// Whoever deletes expired items is the service itself.
@@ -87,61 +136,43 @@ pub async fn run(store: &Store, _realm: &Realm, input: &Input) -> Result<Output,
         )));
     }
     let limit = usize::try_from(input.limit.unwrap_or(MAX_LIMIT)).unwrap_or_default();
-    let page = store.stream_records(&stream, iterator.cursor, limit, MAX_BYTES).await?;
+    let page = store.stored_records(&stream, iterator.cursor, limit, MAX_BYTES).await?;
     let next = page.next.map(|cursor| Iterator::new(&stream, cursor, store.clock().now()).to_token(&store.id()));
-    let records = page.records.into_iter().map(|record| Record::new(record, &stream.realm)).collect();
-    Ok(Output { records, next_shard_iterator: next })
+    Ok(Output { records: records(page.records, &stream.realm), next_shard_iterator: next })
 }
 
-impl Record {
-    pub fn new(record: store::Record, realm: &Realm) -> Self {
-        Self {
-            event_id: record.event_id,
-            event_name: match record.kind {
-                RecordKind::Insert => "INSERT",
-                RecordKind::Modify => "MODIFY",
-                RecordKind::Remove => "REMOVE",
-            },
-            event_version: "1.1",
-            event_source: "aws:dynamodb",
-            aws_region: realm.region.clone(),
-            dynamodb: StreamRecord {
-                // DynamoDB tells whole seconds.
-                approximate_creation_date_time: Timestamp(clock::Timestamp::from_seconds(record.created.seconds())),
-                keys: record.keys,
-                new_image: record.new,
-                old_image: record.old,
-                sequence_number: record.sequence_number,
-                size_bytes: record.size_bytes,
-                stream_view_type: record.view.name(),
-            },
-            user_identity: record.by_service.then_some(SERVICE),
-        }
-    }
+/// Records of one realm as answers tell them.
+pub fn records(stored: Vec<StoredRecord>, realm: &Realm) -> Vec<Record> {
+    let region: Arc<str> = realm.region.as_str().into();
+    stored.into_iter().map(|stored| Record { stored, region: Arc::clone(&region) }).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::StreamViewType;
+    use crate::item::Item;
 
     #[test]
     fn a_record_has_the_shape_of_dynamodbs() {
-        let record = store::Record {
+        let record = Shape {
             event_id: "0123".to_owned(),
-            kind: RecordKind::Remove,
-            sequence_number: "1".repeat(34),
-            created: clock::Timestamp(1_700_000_000_999),
-            keys: Item::new(),
-            old: Some(Item::new()),
-            new: None,
-            size_bytes: 12,
-            view: StreamViewType::NewAndOldImages,
-            by_service: true,
+            event_name: Word("REMOVE"),
+            event_version: Word("1.1"),
+            event_source: Word("aws:dynamodb"),
+            aws_region: "eu-west-1",
+            dynamodb: StreamRecord {
+                approximate_creation_date_time: Timestamp::from_millis(1_700_000_000_000),
+                keys: Item::new(),
+                new_image: None,
+                old_image: Some(Item::new()),
+                sequence_number: "1".repeat(34),
+                size_bytes: 12,
+                stream_view_type: Word("NEW_AND_OLD_IMAGES"),
+            },
+            user_identity: Some(SERVICE),
         };
-        let realm = Realm { account: "123456789012".to_owned(), region: "eu-west-1".to_owned() };
         assert_eq!(
-            serde_json::to_value(Record::new(record, &realm)).ok(),
+            serde_json::to_value(record).ok(),
             Some(serde_json::json!({
                 "eventID": "0123", "eventName": "REMOVE", "eventVersion": "1.1", "eventSource": "aws:dynamodb",
                 "awsRegion": "eu-west-1",
