@@ -124,8 +124,8 @@ pub async fn run(store: &Store, realm: &Realm, input: &Input) -> Result<Output, 
             }
         }
         let consumed = match outcome {
-            // An error would say that nothing was written.
-            Err(Error::Storage(_)) if written > 0 => {
+            // An error would say that nothing was written. Of a chunk whose outcome is unknown too: to write it again does no harm.
+            Err(_) if written > 0 => {
                 for planned in planned.get(written..).unwrap_or_default() {
                     unprocessed_items.entry(planned.given_name.to_owned()).or_default().push(planned.unprocessed());
                 }

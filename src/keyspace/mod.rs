@@ -155,3 +155,16 @@ enum Family {
 
 #[cfg(test)]
 mod arbitrary;
+
+#[cfg(test)]
+mod tests {
+    use super::Family;
+
+    #[test]
+    fn the_page_on_clusters_says_what_lies_there() {
+        let page = include_str!("../../docs/foundationdb.md");
+        let last = Family::OwnerMarks as u8;
+        assert!(page.contains(&format!("(\"fdyno\", prefix)  00..{last:02x}   the database itself")));
+        assert!(page.contains(&format!("{:02x} <table id>", Family::Table as u8)));
+    }
+}

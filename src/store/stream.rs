@@ -265,12 +265,11 @@ impl Store {
                 StreamStart::TrimHorizon => first,
                 StreamStart::Latest => now,
                 StreamStart::AtTimestamp(time) => {
-                    let at = times.position_at(*time);
                     // A clock that was set back shows less than the records do: what they tell is no future.
-                    if at > now && *time > self.clock().now() {
+                    if *time > self.clock().now().max(times.time_of(now)) {
                         return Err(Error::validation("Invalid Timestamp: it lies in the future"));
                     }
-                    at.max(first).min(now.max(first))
+                    times.position_at(*time).max(first).min(now.max(first))
                 }
                 StreamStart::At(number) => self.given_position(stream, number, trimmed.max(gone), now)?,
                 StreamStart::After(number) => self.given_position(stream, number, trimmed.max(gone), now)?.next(),

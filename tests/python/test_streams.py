@@ -215,6 +215,7 @@ def test_an_iterator_starts_at_a_time(db, client, streams, arn):
     assert read(streams, arn, "AT_TIMESTAMP", Timestamp=middle + datetime.timedelta(seconds=50)) == []
 
 
+@pytest.mark.core
 def test_no_iterator_starts_in_the_future(db, client, streams, arn, refused):
     needs_parameter(streams, "GetShardIterator", "Timestamp")
     write(client, "a")

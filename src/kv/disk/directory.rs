@@ -133,6 +133,13 @@ fn check_ours(path: &Path) -> Result<()> {
     if names.is_empty() || names.iter().any(|name| name == "LOCK") {
         return Ok(());
     }
+    if ["log", "tree"].iter().all(|inner| names.iter().any(|name| name == inner)) {
+        return Err(Error::Io(format!(
+            "the file LOCK is missing in {}, which looks like a fdyno database otherwise: if no process has it open, make that file \
+             anew, empty",
+            path.display()
+        )));
+    }
     Err(Error::Io(format!("{} is not empty and holds no fdyno database", path.display())))
 }
 

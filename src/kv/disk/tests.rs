@@ -162,6 +162,18 @@ fn a_lock_file_left_by_a_process_that_is_gone_locks_nothing() {
 }
 
 #[test]
+fn a_lock_file_that_was_removed_is_missed_and_can_be_made_anew() {
+    let directory = tempfile::tempdir().unwrap();
+    fill(&open(directory.path()).unwrap(), 0..3);
+    let lock = directory.path().join("LOCK");
+    fs::remove_file(&lock).unwrap();
+    let refused = open(directory.path()).map(drop);
+    assert!(matches!(refused, Err(Error::Io(message)) if message.contains("the file LOCK is missing")));
+    fs::write(&lock, "").unwrap();
+    assert_eq!(content(&open(directory.path()).unwrap()).unwrap(), expected(3));
+}
+
+#[test]
 fn a_directory_with_other_things_in_it_is_left_alone() {
     let directory = tempfile::tempdir().unwrap();
     fs::write(directory.path().join("letter.txt"), "dear").unwrap();
