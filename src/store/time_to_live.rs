@@ -47,9 +47,7 @@ impl TimeToLive {
     /// The entry of an item, if it says when it expires.
     pub(super) fn entry(&self, space: &TableSpace, item: &Item, key: &Key) -> Result<Option<Vec<u8>>, Error> {
         let expiry = self.expiry(item);
-        Ok(expiry
-            .map(|expiry| Ok::<_, Error>(space.expiry(IndexId(self.index), expiry, key.primary()?)))
-            .transpose()?)
+        expiry.map(|expiry| Ok(space.expiry(IndexId(self.index), expiry, key.primary()?))).transpose()
     }
 
     /// The entries of the items that have expired at `now`.
