@@ -51,9 +51,10 @@ const ALWAYS: &[&str] = &[
     "an iterator that expired",
     "an unknown outcome, and it happened",
     "a start that is trimmed",
-    "a reader that has missed records",
     "a reader that goes on behind what it missed",
 ];
+/// What many runs must have met.
+const OFTEN: &[&str] = &["a reader that has missed records"];
 /// What runs must have met where outcomes can be unknown to the database itself, or writers can hang up.
 const UNKNOWN: &[&str] = &["an unknown outcome, and it did not happen"];
 
@@ -74,22 +75,22 @@ fn prove(engine: Engine, threads: bool, usual: u64, wanted: &[&[&'static str]]) 
 
 #[test]
 fn on_one_thread_with_faults_each_acknowledged_change_is_told_once() {
-    prove(Engine::Faults, false, 50, &[ALWAYS, UNKNOWN]);
+    prove(Engine::Faults, false, 50, &[ALWAYS, OFTEN, UNKNOWN]);
 }
 
 #[test]
 fn on_many_threads_with_faults_each_acknowledged_change_is_told_once() {
-    prove(Engine::Faults, true, 30, &[ALWAYS, UNKNOWN]);
+    prove(Engine::Faults, true, 30, &[ALWAYS, OFTEN, UNKNOWN]);
 }
 
 #[test]
 fn on_a_disk_that_is_opened_again_and_again_each_acknowledged_change_is_told_once() {
-    prove(Engine::Disk(Durability::Buffered), true, 20, &[ALWAYS]);
+    prove(Engine::Disk(Durability::Buffered), true, 20, &[ALWAYS, OFTEN]);
 }
 
 #[test]
 fn on_a_disk_that_syncs_each_acknowledged_change_is_told_once() {
-    prove(Engine::Disk(Durability::Fsync), true, 20, &[ALWAYS]);
+    prove(Engine::Disk(Durability::Fsync), true, 20, &[ALWAYS, OFTEN]);
 }
 
 #[test]

@@ -31,7 +31,7 @@ pub const PREFIX: &[u8] = b"streams";
 const FLUSH_BYTES: u64 = 60_000;
 
 /// A commit gets its version, and so its time, a moment before others see it.
-const LONGEST_FLIGHT_MILLIS: i64 = 23 * 60 * 60 * 1000 + 30 * 60 * 1000;
+const LONGEST_FLIGHT_MILLIS: i64 = 24 * 60 * 60 * 1000 - 60 * 1000;
 
 /// What the database is on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

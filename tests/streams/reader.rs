@@ -118,7 +118,8 @@ pub struct Reading {
 pub enum Habit {
     /// Misses nothing from its first start on: the clock waits for it. The first start is the horizon, or else what comes next.
     Keeper { from_horizon: bool },
-    /// Reads only when the clock has moved so many times, and may have missed something by then.
+    /// Takes its place only when the clock has moved so many times, and reads from there a while later: it may have missed
+    /// something by then, or by the time it reads.
     Laggard { steps: u64 },
     /// Starts anywhere, again and again.
     Sampler,
@@ -256,6 +257,11 @@ impl Reader {
         }
         self.last = reading.numbers.last().cloned();
         Progress::Reading
+    }
+
+    /// Takes an iterator to where it is, and does not read.
+    pub fn take_place(&mut self, house: &House, archive: &Archive, met: &Met) {
+        self.iterator = self.begin(house, archive, met);
     }
 
     /// Reads until there is no more.

@@ -23,8 +23,11 @@ const WRITERS: usize = 4;
 const TURNS: usize = 45;
 const MINUTE: i64 = 60_000;
 const HOUR: i64 = 60 * MINUTE;
-/// Steps of the clock: whole seconds, which is what records tell. None is longer than what is left to those who keep up.
-const STEPS: [i64; 9] = [1_000, 59_000, MINUTE + 1_000, 16 * MINUTE, HOUR, 5 * HOUR, 9 * HOUR, 14 * HOUR, 23 * HOUR];
+/// Steps of the clock: whole seconds, which is what records tell. None leaves no time to those who keep up; and behind the
+/// longest, one of the short ones takes away what somebody was about to read.
+const STEPS: [i64; 10] =
+    [1_000, 59_000, 6 * MINUTE, 10 * MINUTE, 16 * MINUTE, HOUR, 5 * HOUR, 14 * HOUR, LONGEST_STEP, LONGEST_STEP];
+const LONGEST_STEP: i64 = 24 * HOUR - 5 * MINUTE;
 
 /// Everything of a run that threads share.
 struct Stage<'a> {
@@ -45,6 +48,14 @@ enum Wish {
     Nothing,
     Step(i64),
     Restart,
+}
+
+/// How far one is that reads late.
+#[derive(Clone, Default)]
+struct Lag {
+    /// The step at which it last read.
+    read_at: u64,
+    has_place: bool,
 }
 
 fn wish(random: &mut fastrand::Rng, sets_back: bool) -> Wish {
@@ -128,10 +139,21 @@ impl Stage<'_> {
         reader.read_to_tip(&self.house, self.archive(reader), self.met, || !self.bell.has_failed());
     }
 
+    /// A turn of a reader that lags `lag` steps of the clock behind, of which there were `steps`.
+    fn lag(&self, reader: &mut Reader, so_far: &mut Lag, steps: u64, lag: u64) {
+        if so_far.has_place {
+            self.read_to_tip(reader);
+            *so_far = Lag { read_at: steps, has_place: false };
+        } else if steps >= so_far.read_at + lag {
+            reader.take_place(&self.house, self.archive(reader), self.met);
+            so_far.has_place = true;
+        }
+    }
+
     fn play_on_one_thread(&self, seed: u64, writers: &mut [Writer], readers: &mut [Reader]) {
         let mut random = fastrand::Rng::with_seed(seed);
         let mut steps = 0;
-        let mut lags = vec![0; readers.len()];
+        let mut lags = vec![Lag::default(); readers.len()];
         let mut turns = [TURNS; WRITERS];
         while let Some(left) = turns.iter().filter(|turns| **turns > 0).count().checked_sub(1) {
             let writer = turns.iter().enumerate().filter(|(_, turns)| **turns > 0).nth(random.usize(0..=left));
@@ -142,27 +164,34 @@ impl Stage<'_> {
                 Wish::Nothing => {}
                 Wish::Restart => self.house.restart(),
                 Wish::Step(millis) => {
-                    let keepers = readers.iter_mut().filter(|reader| matches!(reader.habit, Habit::Keeper { .. }));
-                    keepers.for_each(|reader| self.read_to_tip(reader));
-                    self.house.advance(millis);
+                    self.step(readers, millis);
                     steps += 1;
+                    if millis == LONGEST_STEP {
+                        // What they are about to read is taken away under the eyes of those who do not keep up.
+                        let is_late = |reader: &&mut Reader| !matches!(reader.habit, Habit::Keeper { .. });
+                        let late = readers.iter_mut().filter(is_late);
+                        late.for_each(|reader| reader.take_place(&self.house, self.archive(reader), self.met));
+                        self.step(readers, 6 * MINUTE);
+                    }
                 }
             }
             let chosen = random.usize(0..readers.len());
             let reader = &mut readers[chosen];
             match reader.habit {
-                Habit::Laggard { steps: lag } => {
-                    if steps >= lags[chosen] + lag {
-                        lags[chosen] = steps;
-                        self.read_to_tip(reader);
-                    }
-                }
+                Habit::Laggard { steps: lag } => self.lag(reader, &mut lags[chosen], steps, lag),
                 _ => drop(reader.turn(&self.house, self.archive(reader), self.met)),
             }
         }
         writers.iter_mut().for_each(|writer| writer.finish(&self.house));
         self.house.calm();
         readers.iter_mut().for_each(|reader| self.read_to_tip(reader));
+    }
+
+    /// Moves the clock when those who keep up have read to the tip.
+    fn step(&self, readers: &mut [Reader], millis: i64) {
+        let keepers = readers.iter_mut().filter(|reader| matches!(reader.habit, Habit::Keeper { .. }));
+        keepers.for_each(|reader| self.read_to_tip(reader));
+        self.house.advance(millis);
     }
 
     fn play_on_threads(&self, seed: u64, writers: &mut [Writer], readers: &mut [Reader]) {
@@ -219,16 +248,12 @@ impl Stage<'_> {
 
     fn read_until_over(&self, number: usize, reader: &mut Reader) {
         let _alarm = Alarm(&self.bell);
-        let mut read_at = 0;
+        let mut so_far = Lag::default();
         loop {
             let news = self.bell.news();
-            let is_due = match reader.habit {
-                Habit::Laggard { steps } => news.steps >= read_at + steps,
-                _ => true,
-            };
-            if is_due || news.over {
-                read_at = news.steps;
-                self.read_to_tip(reader);
+            match reader.habit {
+                Habit::Laggard { steps: lag } if !news.over => self.lag(reader, &mut so_far, news.steps, lag),
+                _ => self.read_to_tip(reader),
             }
             self.bell.report(number, news.asked);
             if news.over || !self.bell.wait_for_news(&news) {

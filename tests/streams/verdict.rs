@@ -321,7 +321,11 @@ impl Trial<'_> {
             Start::Latest => self.returned(&told[at]) < opened.invoked,
             Start::After(number) => at <= places[number],
             Start::At(number) => at < places[number],
-            Start::Time(time) => told[at].created < *time || surely_trimmed(&told[at]),
+            // A commit under way has its time already, and may be seen behind an iterator that was taken meanwhile.
+            Start::Time(time) => {
+                let is_earlier = told[at].created < *time && self.returned(&told[at]) < opened.invoked;
+                is_earlier || surely_trimmed(&told[at])
+            }
         };
         let is_behind = |at: usize| match start {
             Start::Horizon => !maybe_trimmed(&told[at]),
