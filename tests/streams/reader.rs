@@ -217,7 +217,7 @@ impl Reader {
         }
         let found = self.iterator.take().or_else(|| self.begin(house, archive, met));
         let Some((iterator, issued)) = found else { return Progress::Reading };
-        let limit = [1, 2, 3, 7, 25, 1000][self.random.usize(0..6)];
+        let limit = [1, 3, 10, 40, 1000][self.random.usize(0..5)];
         let request = json!({ "ShardIterator": iterator, "Limit": limit });
         let (span, answer) = house.insist(self.random.usize(..), Operation::GetRecords, &request);
         let answer = match answer {
