@@ -182,6 +182,14 @@ mod tests {
 
     #[test]
     fn a_missing_library_is_refused_with_what_to_install() {
+        // A process has one library, and other tests of this one use it: so this runs in a process of its own.
+        if std::env::var_os("FDYNO_TEST_ALONE").is_none() {
+            let name = "kv::foundationdb::tests::a_missing_library_is_refused_with_what_to_install";
+            let mut alone = std::process::Command::new(std::env::current_exe().unwrap());
+            let outcome = alone.args(["--exact", name]).env("FDYNO_TEST_ALONE", "1").output().unwrap();
+            assert!(outcome.status.success(), "{}", String::from_utf8_lossy(&outcome.stdout));
+            return;
+        }
         // Nor is there a cluster file: that is said when the library is there.
         for cluster_file in [None, Some(PathBuf::from("/nowhere/fdb.cluster"))] {
             let library = Some(PathBuf::from("/nowhere/libfdb_c.so"));
