@@ -12,7 +12,7 @@ import statistics
 import tempfile
 import time
 from pathlib import Path
-from typing import Any, Callable
+from typing import Any, Callable, Iterator, Sequence
 
 import botocore.session
 
@@ -21,21 +21,27 @@ import fdyno
 KEY = [{"AttributeName": "pk", "KeyType": "HASH"}]
 DEFINITIONS = [{"AttributeName": "pk", "AttributeType": "S"}]
 
-#: Items of the small table; keys read at a time, and how often.
+#: Items of the small table.
 FEW = 10_000
+#: Keys read before the other table has its turn, and turns.
 GETS = 1_000
-ROUNDS = 30
+TURNS = 30
+#: Calls of one sample.
+TOGETHER = 25
+
+
+def samples(work: Callable[[Any], Any], arguments: Sequence[Any]) -> Iterator[float]:
+    """What a call costs, in microseconds, from a few calls at a time: most samples then meet nobody else's turn."""
+    for first in range(0, len(arguments), TOGETHER):
+        some = arguments[first : first + TOGETHER]
+        begin = time.perf_counter()
+        for argument in some:
+            work(argument)
+        yield (time.perf_counter() - begin) / len(some) * 1e6
 
 
 def microseconds(work: Callable[[int], Any], count: int) -> float:
-    """The median over ten runs of what one call costs."""
-    samples = []
-    for run in range(10):
-        begin = time.perf_counter()
-        for number in range(run * count, (run + 1) * count):
-            work(number)
-        samples.append((time.perf_counter() - begin) / count * 1e6)
-    return statistics.median(samples)
+    return statistics.median(samples(work, range(count)))
 
 
 def report(what: str, figure: float, unit: str, aim: str = "") -> None:
@@ -52,7 +58,7 @@ def puts(directory: Path) -> None:
     connection.execute("PRAGMA synchronous=FULL")
     connection.execute("CREATE TABLE items (pk TEXT PRIMARY KEY, item TEXT)")
     note = repr(item(0))
-    sqlite = microseconds(lambda n: connection.execute("INSERT INTO items VALUES (?, ?)", (f"c#{n}", note)), 500)
+    sqlite = microseconds(lambda n: connection.execute("INSERT INTO items VALUES (?, ?)", (f"c#{n}", note)), 5_000)
     report("SQLite: one row a transaction, WAL, synchronous=FULL", sqlite, "µs")
     for durability in ("buffered", "fsync"):
         with fdyno.connect(f"file:{directory / durability}", durability=durability) as db:
@@ -60,7 +66,7 @@ def puts(directory: Path) -> None:
             client.create_table(
                 TableName="items", KeySchema=KEY, AttributeDefinitions=DEFINITIONS, BillingMode="PAY_PER_REQUEST"
             )
-            cost = microseconds(lambda n: client.put_item(TableName="items", Item=typed(item(n))), 500)
+            cost = microseconds(lambda n: client.put_item(TableName="items", Item=typed(item(n))), 5_000)
             aim = "at least 10" if durability == "buffered" else ""
             report(f"SQLite / put_item of the light client, {durability}", sqlite / cost, "x", aim)
 
@@ -95,16 +101,13 @@ def gets(directory: Path, items: int) -> None:
     }
     costs: dict[str, dict[int, list[float]]] = {name: {size: [] for size in sizes} for name in routes}
     chosen = random.Random(3)
-    for _ in range(ROUNDS):
+    for _ in range(TURNS):
         for size, db in databases.items():
             with db.activate():
                 for name, route in routes.items():
                     client = route(size)
                     keys = [{"pk": {"S": f"customer#{chosen.randrange(size)}"}} for _ in range(GETS)]
-                    begin = time.perf_counter()
-                    for key in keys:
-                        client.get_item(TableName="items", Key=key)["Item"]
-                    costs[name][size].append((time.perf_counter() - begin) / GETS * 1e6)
+                    costs[name][size] += samples(lambda key: client.get_item(TableName="items", Key=key)["Item"], keys)
     for name, cost in costs.items():
         small, large = (statistics.median(cost[size]) for size in sizes)
         report(f"get_item by {name} at {FEW:,} items", small, "µs")

@@ -175,6 +175,7 @@ impl Tree {
         let mut value = [0; 16];
         value[..8].copy_from_slice(&progress.round.to_be_bytes());
         value[8..].copy_from_slice(&progress.version.to_bytes());
+        // Not noted: it is read by `progress` alone, which asks the whole tree.
         self.tree.insert(PROGRESS, value, sequence);
         sequence + 1
     }
