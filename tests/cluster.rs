@@ -185,6 +185,28 @@ fn a_clock_moved_by_one_handle_is_moved_for_all_and_times_follow_at_once() {
     assert_eq!(other.store.clock().now(), start, "another database's clock is another");
 }
 
+/// How far it has to go depends on where the clock stands, and not on where a handle last saw it.
+#[test]
+fn time_passes_as_far_as_is_asked_for_though_another_handle_has_moved_the_clock() {
+    const MINUTE: i64 = 60_000;
+    let cluster = ClusterFile::new("seed=1");
+    let (one, two) = (Client::open(&cluster, "p"), Client::open(&cluster, "p"));
+    one.create_table();
+    let specification = json!({ "Enabled": true, "AttributeName": "expires" });
+    let request = json!({ "TableName": "items", "TimeToLiveSpecification": specification });
+    two.call(Operation::UpdateTimeToLive, request).unwrap();
+    let start = one.store.clock().now();
+    for minutes in [70, 100] {
+        let mut item = put(&format!("{minutes}"));
+        item["Item"]["expires"] = json!({ "N": start.plus_millis(minutes * MINUTE).seconds().to_string() });
+        two.call(Operation::PutItem, item).unwrap();
+    }
+    block_on(one.store.advance(60 * MINUTE)).unwrap();
+    assert_eq!(two.store.clock().now(), start, "it has not looked");
+    block_on(two.store.travel_to(start.plus_millis(80 * MINUTE))).unwrap();
+    assert_eq!((two.store.clock().now(), two.ids()), (start.plus_millis(80 * MINUTE), ids(["100"])));
+}
+
 /// Each task waits on the runtime and is woken by the client's thread; none is lost, none counts twice.
 #[test]
 fn tasks_of_a_runtime_put_and_count_together() {

@@ -18,8 +18,10 @@ mod served;
 #[path = "processes/writers.rs"]
 mod writers;
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
+use fdyno::clock::Clock;
 use serde_json::{Value, json};
 
 use child::Handle;
@@ -147,6 +149,48 @@ fn records_are_trimmed_by_one_process_and_by_another_once_that_is_killed() {
     assert_eq!(work.iter().filter(|written| **written >= 15).count(), 1, "{work:?}");
     assert_eq!(here.records_stored(), 0);
     here.is_sound();
+}
+
+#[test]
+fn items_that_expire_are_deleted_once_though_all_processes_look_for_them() {
+    const EXPIRING: usize = 60;
+    let cluster = ServedCluster::new();
+    let here = Handle::open(&cluster.file("here", "seed=1"));
+    here.move_clock(Clock::freeze);
+    let faults = "1020=0.05 1021did=0.03 1021not=0.03 1039later=0.03";
+    let mut processes: Vec<Process> = (0..3)
+        .map(|number| Process::start(&cluster.file(&format!("{number}"), &format!("seed={number} {faults}"))))
+        .collect();
+    here.call("CreateTable", &writers::orders()).unwrap();
+    let specification = json!({"Enabled": true, "AttributeName": "expires"});
+    here.call("UpdateTimeToLive", &json!({"TableName": "orders", "TimeToLiveSpecification": specification})).unwrap();
+    let start = here.store.clock().now().seconds();
+    for number in 0..EXPIRING {
+        let mut put = item(&format!("{number}"), "");
+        // Half of them in the first minutes, the other half hours later.
+        let at = start + 60 + number as i64 + if number % 2 == 0 { 0 } else { 4 * 3_600 };
+        put["Item"]["expires"] = json!({"N": at.to_string()});
+        let process = number % processes.len();
+        processes[process].call("PutItem", &put).unwrap();
+    }
+    let mut removed = Vec::new();
+    for (hours, left) in [(1, EXPIRING / 2), (5, 0)] {
+        here.move_clock(|clock| clock.advance(hours * HOUR));
+        processes.iter_mut().for_each(Process::look_at_clock);
+        // Whoever came too late for the lease has tried in vain.
+        maintain(&mut processes);
+        assert_eq!(here.call("Scan", &json!({"TableName": "orders"})).unwrap()["Count"], left);
+        let all = read_all(&here);
+        let gone = all.iter().filter(|record| record["eventName"] == "REMOVE");
+        assert!(gone.clone().all(|record| record["userIdentity"]["PrincipalId"] == "dynamodb.amazonaws.com"));
+        removed = gone.map(|record| record["dynamodb"]["Keys"]["pk"]["S"].to_string()).collect();
+        let different: BTreeSet<&String> = removed.iter().collect();
+        assert_eq!((removed.len(), different.len()), (EXPIRING - left, EXPIRING - left), "each once");
+        here.is_sound();
+        // Whoever is left goes on.
+        processes.remove(0).kill();
+    }
+    assert_eq!(removed.len(), EXPIRING);
 }
 
 /// Has all of them do at the same time what is due; how many keys each wrote for it.

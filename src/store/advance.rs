@@ -22,6 +22,7 @@ impl Store {
     ///
     /// Errors: `Storage`; the clock then stands at the moment at which something could not be done.
     pub async fn advance(&self, millis: i64) -> Result<(), Error> {
+        self.look_at_clock().await?;
         let left = self.pass_moments(millis).await?;
         self.move_clock(|clock| clock.advance(left)).await?;
         self.do_what_is_due().await
@@ -31,6 +32,7 @@ impl Store {
     ///
     /// Errors: as [`Store::advance`].
     pub async fn travel_to(&self, at: Timestamp) -> Result<(), Error> {
+        self.look_at_clock().await?;
         self.pass_moments(at.millis().saturating_sub(self.clock().now().millis())).await?;
         self.move_clock(|clock| clock.travel_to(at)).await?;
         self.do_what_is_due().await
@@ -40,6 +42,7 @@ impl Store {
     ///
     /// Errors: as [`Store::advance`].
     pub async fn resume_system_time(&self) -> Result<(), Error> {
+        self.look_at_clock().await?;
         self.pass_moments(Clock::system_now().millis().saturating_sub(self.clock().now().millis())).await?;
         self.move_clock(Clock::resume_system_time).await?;
         self.do_what_is_due().await

@@ -46,8 +46,8 @@ impl TimeToLive {
 
     /// The entry of an item, if it says when it expires.
     pub(super) fn entry(&self, space: &TableSpace, item: &Item, key: &Key) -> Result<Option<Vec<u8>>, Error> {
-        let expiry = self.expiry(item);
-        expiry.map(|expiry| Ok(space.expiry(IndexId(self.index), expiry, key.primary()?))).transpose()
+        let Some(expiry) = self.expiry(item) else { return Ok(None) };
+        Ok(Some(space.expiry(IndexId(self.index), expiry, key.primary()?)))
     }
 
     /// The entries of the items that have expired at `now`.
