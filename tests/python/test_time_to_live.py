@@ -2,6 +2,7 @@
 
 import datetime
 import gc
+import itertools
 import os
 import pathlib
 import threading
@@ -351,6 +352,17 @@ def test_a_thread_that_writes_meanwhile_loses_nothing(client, streams):
             alive[key] = record["dynamodb"].get("NewImage")
             assert ("userIdentity" in record) == (record["eventName"] == "REMOVE")
         assert set(alive.values()) == {None}
+
+
+def test_who_waits_for_a_change_hears_of_an_item_that_expires(client):
+    with fdyno.local(ttl_interval=0.02) as db:
+        create_table(client, "sessions", StreamSpecification=NEW_AND_OLD)
+        enable(client, "sessions")
+        put(client, "a", N(int(db.clock.now().timestamp()) + 1))
+        # Nobody calls while this waits.
+        insert, remove = itertools.islice(db.changes("sessions", follow=True, region_name="eu-west-1"), 2)
+        assert (insert.kind, remove.kind) == ("INSERT", "REMOVE")
+        assert remove.keys == {"pk": "a"}
 
 
 def threads_of_this_process():
