@@ -33,9 +33,9 @@ MUTATIONS = [
         "skip-a-record",
         "A page of GetRecords loses what follows its fifth record, and the next one goes on behind it.",
         "src/store/stream.rs",
-        "                        told.push((position, value));\n",
-        "                        if told.len() < 5 {\n"
-        "                            told.push((position, value));\n"
+        "                        page.records.push(record);\n",
+        "                        if page.records.len() < 5 {\n"
+        "                            page.records.push(record);\n"
         "                        }\n",
         (ANY_ENGINE, ON_A_CLUSTER),
     ),
@@ -215,8 +215,9 @@ MUTATIONS = [
         "unknown-is-not-done",
         "After an unknown outcome the body runs again without a fence.",
         "src/kv/retry.rs",
-        "            (Err(error), Some(id)) if error.is_maybe_committed() => self.settle(id).await,\n",
-        "            (Err(error), Some(_)) if error.is_maybe_committed() => Ok(Attempt::Again),\n",
+        "                let settled = self.settle(id, removed.as_deref(), error).await?;\n",
+        "                let _ = (id, removed);\n"
+        "                let settled = Attempt::Again(error);\n",
         (
             "--lib kv::contract::faults::every_kind_of_fault_fires_and_the_retry_loop_loses_and_doubles_nothing",
             "--lib kv::contract::clusters::under_every_code_the_retry_loop_loses_and_doubles_nothing",
@@ -227,8 +228,9 @@ MUTATIONS = [
         "unknown-is-done",
         "An unknown outcome is taken for a commit.",
         "src/kv/retry.rs",
-        "            (Err(error), Some(id)) if error.is_maybe_committed() => self.settle(id).await,\n",
-        "            (Err(error), Some(_)) if error.is_maybe_committed() => Ok(Attempt::Committed(None)),\n",
+        "                let settled = self.settle(id, removed.as_deref(), error).await?;\n",
+        "                let _ = (id, removed, error);\n"
+        "                let settled = Attempt::Committed(None);\n",
         (
             "--lib kv::contract::faults::every_kind_of_fault_fires_and_the_retry_loop_loses_and_doubles_nothing",
             "--lib kv::contract::clusters::under_every_code_the_retry_loop_loses_and_doubles_nothing",
@@ -272,8 +274,8 @@ MUTATIONS = [
     Mutation(
         "trim-without-free",
         "A trimmed record leaves the large item it owned behind.",
-        "src/store/maintenance.rs",
-        "                free(transaction.kv(), &space, blob)?;\n",
+        "src/store/trim.rs",
+        "                free(kv, &space, blob)?;\n",
         "                let _ = (free, blob);\n",
         (f"{STORE} a_large_item_is_stored_once_and_freed_when_its_last_record_is_trimmed", ANY_ENGINE),
     ),
@@ -282,7 +284,7 @@ MUTATIONS = [
         "A large item is freed with its row though records of a closed stream point to it.",
         "src/store/write.rs",
         "                Some(blob) if table.latest_stream_label.is_some() => "
-        "self.put_record(space, &Record::release(blob)),\n",
+        "self.put_record(id, space, &Record::release(blob)),\n",
         "",
         (f"{STORE} a_blob_that_a_closed_streams_records_show_outlives_its_row",),
     ),
@@ -290,8 +292,8 @@ MUTATIONS = [
         "trim-too-soon",
         "Records are trimmed after 20 hours.",
         "src/store/mod.rs",
-        "pub const RECORD_RETENTION_MILLIS: i64 = 24 * 60 * 60 * 1000;\n",
-        "pub const RECORD_RETENTION_MILLIS: i64 = 20 * 60 * 60 * 1000;\n",
+        "record_retention_millis: 24 * 60 * 60 * 1000 }\n",
+        "record_retention_millis: 20 * 60 * 60 * 1000 }\n",
         (ANY_ENGINE,),
     ),
     Mutation(
@@ -315,7 +317,7 @@ MUTATIONS = [
         "take-damage-for-a-torn-end",
         "A log that is damaged in its middle is cut off there, without a word.",
         "src/kv/disk/log.rs",
-        "        if frame::any_behind(self.number, &self.bytes, self.end) {\n",
+        "        if frame::any_behind(self.number, &self.bytes, self.end, self.last) {\n",
         "        if self.end > self.bytes.len() {\n",
         (
             "--lib kv::disk::log::tests::damage_with_commits_of_the_same_segment_behind_it",
