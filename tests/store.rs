@@ -152,6 +152,24 @@ fn a_change_and_its_record_come_together_and_in_order() -> Outcome {
 }
 
 #[test]
+fn each_change_of_a_transaction_has_a_record_of_its_own_in_the_order_of_the_writes() -> Outcome {
+    let world = world()?;
+    let table = &*world.table("t", Some(StreamViewType::KeysOnly), vec![])?;
+    now(world.store.transact(|transaction| async move {
+        for id in ["b", "c", "a"] {
+            let row = transaction.row(table, &key(id)).await?;
+            transaction.write(table, row, Change::Put(item(id, &[])), Actor::User)?;
+        }
+        Ok(())
+    }))?;
+    let records = world.records(&world.stream("t")?, &StreamStart::TrimHorizon)?;
+    let keys: Vec<Item> = records.iter().map(|record| record.keys.clone()).collect();
+    assert_eq!(keys, ["b", "c", "a"].map(|id| item(id, &[])));
+    assert!(records.is_sorted_by(|one, two| one.sequence_number < two.sequence_number));
+    Ok(())
+}
+
+#[test]
 fn each_view_shows_what_it_says() -> Outcome {
     for (view, old, new) in [
         (StreamViewType::KeysOnly, false, false),

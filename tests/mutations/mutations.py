@@ -13,6 +13,8 @@ ANY_ENGINE = "--test model whatever_happens"
 ON_A_CLUSTER = "--test model on_a_cluster"
 RACES = "--test model threads::"
 STORE = "--test store"
+FOLLOW = "--lib store::tests::follow"
+CHECKPOINTS = "--lib store::tests::checkpoints"
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,91 @@ MUTATIONS = [
         "                StreamStart::Latest => now,\n",
         "                StreamStart::Latest => self.position_of(transaction.read_version().await?),\n",
         (f"{STORE} every_kind_of_start_begins_where_it_says",),
+    ),
+    Mutation(
+        "one-place-for-all-changes-of-a-transaction",
+        "The records of a transaction's changes have one place in the stream, so that the last of them hides the others.",
+        "src/store/write.rs",
+        "        let user_version = self.0.next_user_version.fetch_add(1, Ordering::Relaxed);\n",
+        "        let user_version = self.0.next_user_version.load(Ordering::Relaxed);\n",
+        (f"{STORE} each_change_of_a_transaction_has_a_record_of_its_own_in_the_order_of_the_writes", ANY_ENGINE),
+    ),
+    # Following a stream.
+    Mutation(
+        "wake-nobody",
+        "A commit does not tell those who wait for it.",
+        "src/store/follow.rs",
+        "        if let Some(board) = board {\n            self.wake(board.change());\n        }\n",
+        "        drop(board);\n",
+        (
+            f"{FOLLOW}::a_ticket_notices_what_is_committed_after_it_was_taken",
+            f"{FOLLOW}::a_wait_polled_with_another_waker_wakes_that_one",
+        ),
+    ),
+    Mutation(
+        "miss-a-commit-between-look-and-wait",
+        "A commit wakes who waits already, and is not counted for who has looked and is about to wait.",
+        "src/store/follow.rs",
+        "        state.changes += 1;\n",
+        "",
+        (f"{FOLLOW}::a_ticket_notices_what_is_committed_after_it_was_taken",),
+    ),
+    Mutation(
+        "wake-before-the-commit",
+        "Followers are told when a record is written, not when it is committed: they look too early, and then wait.",
+        "src/store/write.rs",
+        "            self.kv().after_commit(move || followers.tell(table_id));\n",
+        "            followers.tell(table_id);\n",
+        (f"{FOLLOW}::a_table_without_a_stream_and_a_transaction_that_fails_tell_nothing",),
+    ),
+    Mutation(
+        "tell-nobody-of-a-commit-that-turned-out",
+        "A commit of which it turns out that it was made is told to nobody who waits for it.",
+        "src/kv/retry.rs",
+        "                    transaction.turned_out_committed();\n",
+        "",
+        ("--lib kv::contract::faults::a_commit_that_turns_out_to_have_been_made_is_followed_by_what_was_to_follow_it",),
+    ),
+    # Consumers.
+    Mutation(
+        "move-a-checkpoint-from-anywhere",
+        "A checkpoint is moved though it is not where its consumer expects it.",
+        "src/store/checkpoint.rs",
+        "            && found.as_ref().map(|found| &found.place) != expected\n",
+        "            && found.is_none()\n"
+        "            && expected.is_some()\n",
+        (
+            f"{CHECKPOINTS}::a_checkpoint_moves_from_where_it_is_expected_and_from_nowhere_else",
+            f"{CHECKPOINTS}::an_unknown_outcome_never_moves_a_checkpoint_twice",
+        ),
+    ),
+    Mutation(
+        "move-a-checkpoint-without-conflict",
+        "A move reads where its checkpoint is without a conflict, so that two consumers of one name get on together.",
+        "src/store/checkpoint.rs",
+        "        let found = kv.get(&key, Isolation::Serializable).await?;\n"
+        "        let found = found.map(",
+        "        let found = kv.get(&key, Isolation::Snapshot).await?;\n"
+        "        let found = found.map(",
+        (f"{CHECKPOINTS}::of_two_moves_from_one_place_that_run_together_only_one_gets_on",),
+    ),
+    # Time to live. That a step looks at each row again only guards against a damaged index: it reads entries and rows in one
+    # snapshot, and the rows with conflict, which `rows-without-conflict` takes away.
+    Mutation(
+        "expire-too-early",
+        "A step deletes as well what expires within the next second.",
+        "src/store/expire.rs",
+        "        let (space, now) = (table.space(self), self.clock().now());\n",
+        "        let (space, now) = (table.space(self), self.clock().now().plus_millis(1_000));\n",
+        ("--lib store::tests::expiry::whatever_fails_each_item_is_deleted_once_and_only_when_it_has_expired",),
+    ),
+    Mutation(
+        "expire-in-a-users-name",
+        "What the service deletes is told as if a user had deleted it.",
+        "src/store/expire.rs",
+        "Change::Delete, Actor::TimeToLive)?;\n",
+        "Change::Delete, Actor::User)?;\n",
+        ("--lib store::tests::expiry::a_copy_goes_on_letting_items_expire",),
     ),
     # Stamps.
     Mutation(
@@ -294,7 +381,7 @@ MUTATIONS = [
         "src/store/mod.rs",
         "record_retention_millis: 24 * 60 * 60 * 1000 }\n",
         "record_retention_millis: 20 * 60 * 60 * 1000 }\n",
-        (ANY_ENGINE,),
+        (f"{STORE} streams_outlive_their_table_by_24_hours_and_close", ANY_ENGINE),
     ),
     Mutation(
         "leave-an-old-entry",

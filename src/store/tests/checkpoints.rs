@@ -1,5 +1,7 @@
 //! Checkpoints: fenced, moved with what their consumer writes or not at all, and never led past what was not seen.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use super::*;
 use crate::kv::faults::Kind;
 
@@ -61,6 +63,29 @@ fn a_checkpoint_moves_from_where_it_is_expected_and_from_nowhere_else() -> Outco
     assert!(moved(&store, Some(&begin), None)?);
     assert_eq!(found(&store)?, None);
     assert!(!moved(&store, Some(&begin), Some(&two))?, "removed meanwhile");
+    Ok(())
+}
+
+#[test]
+fn of_two_moves_from_one_place_that_run_together_only_one_gets_on() -> Outcome {
+    let store = memory()?;
+    let table = table(&store, KEYS)?;
+    put(&store, &table, 0..2)?;
+    let begin = start(&store)?;
+    let (one, two) = (behind(&store, &begin, 1)?, behind(&store, &begin, 2)?);
+    assert!(moved(&store, None, Some(&begin))?);
+    let attempts = AtomicUsize::new(0);
+    let (begin, one, two, attempts, other) = (&begin, &one, &two, &attempts, &store);
+    let late = now(store.transact(|transaction| async move {
+        let expected = Expected::At(Some(begin));
+        let late = transaction.move_checkpoint(&realm(), "t", "billing", expected, Some(two)).await?;
+        if attempts.fetch_add(1, Ordering::SeqCst) == 0 {
+            assert!(late && moved(other, Some(begin), Some(one))?, "the other is not in its way");
+        }
+        Ok(late)
+    }))?;
+    assert_eq!((late, attempts.load(Ordering::SeqCst)), (false, 2));
+    assert_eq!(found(&store)?.as_ref(), Some(one));
     Ok(())
 }
 
