@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
 import socket
 import tempfile
-import uuid
 
 import boto3
 import botocore.session
@@ -20,6 +20,7 @@ from fdyno import _fast
 from fdyno._activation import state
 
 pytest.register_assert_rewrite("records", "refusals", "tables")
+import cluster as clusters  # noqa: E402
 import double  # noqa: E402
 from refusals import Refusals  # noqa: E402
 
@@ -37,8 +38,62 @@ def pytest_addoption(parser):
         "--database",
         default="memory:",
         help="what the tests' databases lie on: memory: (default), file: (a directory for each), file:PATH (below PATH), "
-        "fdb:PATH (a cluster, each under a prefix of its own) or double: (as on a cluster, whose client is our double)",
+        "fdb:PATH (a cluster, each under a prefix of its own), double: (as on a cluster, whose client is our double) or "
+        "'double:SETTINGS' (a cluster that behaves so: 'double:seed=7 1021did=0.05', tests/fdb_double/src/settings.rs)",
     )
+    parser.addoption(
+        "--keep-databases",
+        action="store_true",
+        help="leave the tests' databases in the cluster; otherwise each is cleared when its test ends",
+    )
+
+
+def on_real_cluster(config):
+    return config.getoption("--database").startswith("fdb:")
+
+
+def double_settings(config):
+    """How the double's cluster behaves in this run."""
+    asked = config.getoption("--database")
+    return (asked.removeprefix("double:") if asked.startswith("double:") else "") or "seed=1"
+
+
+def pytest_configure(config):
+    config.addinivalue_line(
+        "markers", "without_faults(reason): cannot hold on a cluster that fails now and then, and is skipped on one"
+    )
+    config.name_of_run = clusters.name_of_run()
+    asked = config.getoption("--database")
+    if not re.match(r"(file:|fdb:|double:|memory:$)", asked):
+        raise pytest.UsageError(f"--database={asked}: memory:, file:, fdb: or double:")
+    try:
+        double.check_settings(double_settings(config))
+        library = clusters.library_named(asked)[0] if on_real_cluster(config) else None
+    except ValueError as error:
+        raise pytest.UsageError(f"--database={asked}: {error}") from None
+    if library is not None and clusters.is_double(library):
+        raise pytest.UsageError(f"--database={asked} is for a cluster, but {library} is the double: --database=double:")
+
+
+def pytest_report_header(config):
+    asked = config.getoption("--database")
+    if on_real_cluster(config):
+        kept = "kept" if config.getoption("--keep-databases") else "cleared at the end"
+        library, named = clusters.library_named(asked)
+        return [
+            f"databases: on a cluster, {asked}, under prefixes that begin with {config.name_of_run}, {kept}",
+            f"FoundationDB's client library: {library}, {named}",
+        ]
+    if asked.startswith("double:"):
+        return f"databases: on the double of a cluster, {double_settings(config)}"
+    return f"databases: {asked}"
+
+
+def pytest_runtest_setup(item):
+    asked = item.config.getoption("--database")
+    marker = item.get_closest_marker("without_faults")
+    if marker is not None and asked.startswith("double:") and double.has_faults(double_settings(item.config)):
+        pytest.skip(f"not on a cluster that fails now and then: {marker.args[0]}")
 
 
 def pytest_generate_tests(metafunc):
@@ -146,10 +201,8 @@ def streams(session):
 def fresh_url(request, tmp_path):
     """The url of an empty database on the engine under test."""
     asked = request.config.getoption("--database")
-    if asked == "double:":
-        asked = "fdb:" + str(request.getfixturevalue("cluster_file"))
-    if asked.startswith("fdb:"):
-        return f"{asked}?prefix={uuid.uuid4()}"
+    if asked.startswith(("fdb:", "double:")):
+        return request.getfixturevalue("cluster_url")
     if not asked.startswith("file:"):
         return asked
     below = asked.removeprefix("file:")
@@ -157,17 +210,50 @@ def fresh_url(request, tmp_path):
 
 
 @pytest.fixture(scope="session")
-def double_library():
+def double_library(request):
     """FoundationDB's client library as our double is one, built if need be; this process finds it."""
+    # A process has one client library: the double would take the place of the real one, or the other way round.
+    if on_real_cluster(request.config):
+        pytest.skip("needs the double of FoundationDB's client library, and this run is on a cluster")
     library = double.library()
-    os.environ["FDB_LOCAL_CLIENT_LIBRARY_PATH"] = str(library)
+    os.environ[clusters.LIBRARY_VARIABLE] = str(library)
     return library
 
 
 @pytest.fixture(scope="session")
-def cluster_file(double_library, tmp_path_factory):
-    """The cluster file of a cluster of the double."""
-    return double.cluster_file(tmp_path_factory.mktemp("cluster"))
+def cluster(request, tmp_path_factory):
+    """The cluster of this run: the one asked for, or one of the double."""
+    url = request.config.getoption("--database")
+    if not on_real_cluster(request.config):
+        request.getfixturevalue("double_library")
+        url = f"fdb:{double.cluster_file(tmp_path_factory.mktemp('cluster'), double_settings(request.config))}"
+    cluster = clusters.Cluster(url, run=request.config.name_of_run, keep=request.config.getoption("--keep-databases"))
+    if on_real_cluster(request.config) and clusters.double_is_loaded():
+        pytest.exit(f"--database={url} is for a cluster, but this process has loaded the double", returncode=4)
+    yield cluster
+    cluster.close()
+
+
+@pytest.fixture
+def cluster_file(cluster):
+    """The path of the cluster's file."""
+    if cluster.cluster_file is None:
+        pytest.skip("the cluster file is the usual one, and has no path here")
+    return cluster.cluster_file
+
+
+@pytest.fixture
+def cluster_name(cluster):
+    """The name of a database of the cluster; it is cleared in the end, with all whose names begin so."""
+    name = cluster.name()
+    yield name
+    cluster.clear(name)
+
+
+@pytest.fixture
+def cluster_url(cluster, cluster_name):
+    """The url of an empty database on the cluster."""
+    return cluster.url(cluster_name)
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,6 +27,29 @@ def _built(name: str) -> list[Path]:
 def library() -> Path:
     """The library's path; the library is made for C and for Rust."""
     return next(file for file in _built("fdb_double") if file.suffix != ".rlib")
+
+
+#: A fault's setting: of a commit by its code and what becomes of it, of a read by its code.
+_FAULT = r"\d+(did|not|later)?|read\d+"
+
+
+def _pairs(settings: str) -> list[tuple[str, float]]:
+    pairs = []
+    for setting in settings.split():
+        match = re.fullmatch(rf"(seed|latency_ms|unreachable|served|gather|{_FAULT})=(\d+(?:\.\d+)?)", setting)
+        if match is None:
+            raise ValueError(f"{setting!r} is no setting of the double: see tests/fdb_double/src/settings.rs")
+        pairs.append((match[1], float(match[3])))
+    return pairs
+
+
+def check_settings(settings: str) -> None:
+    """Raises `ValueError` for what the double would leave unread, so that a slip does not pass as a run under faults."""
+    _pairs(settings)
+
+
+def has_faults(settings: str) -> bool:
+    return any(number > 0 and re.fullmatch(_FAULT, name) for name, number in _pairs(settings))
 
 
 def cluster_file(directory: Path, settings: str = "seed=1") -> Path:

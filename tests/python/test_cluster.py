@@ -1,7 +1,7 @@
 """Databases on a FoundationDB cluster, as the package gives them: urls, errors, sharing, forks, many calls at once.
 
 The client library is our double, which keeps a cluster's data in the process that loaded it: what several processes see of one
-another is not for here.
+another is not for here. With `--database=fdb:` it is the real one, and what needs the double is skipped.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import asyncio
 import os
 import subprocess
 import sys
-import uuid
 
 import pytest
 
@@ -20,8 +19,8 @@ from conftest import create_table
 
 
 @pytest.fixture
-def url(cluster_file):
-    return f"fdb:{cluster_file}?prefix={uuid.uuid4()}"
+def url(cluster_url):
+    return cluster_url
 
 
 def put(client, number):
@@ -76,9 +75,9 @@ def test_handles_of_one_prefix_share_a_database_and_schema_changes_are_seen_at_o
     assert one.info()["id"] == two.info()["id"]
 
 
-def test_prefixes_keep_databases_apart(cluster_file):
-    name = str(uuid.uuid4())
-    databases = [fdyno.connect(f"fdb:{cluster_file}?prefix={prefix}") for prefix in (name, name + "1", name[:-1], "%C3%A9" + name)]
+def test_prefixes_keep_databases_apart(cluster, cluster_name):
+    name = cluster_name + "a"
+    databases = [fdyno.connect(cluster.url(prefix)) for prefix in (name, name + "1", name[:-1], name + "é")]
     for number, db in enumerate(databases):
         create_table(db.client(), f"table-{number}")
     for number, db in enumerate(databases):

@@ -7,7 +7,6 @@ import re
 import signal
 import subprocess
 import sys
-import uuid
 
 import pytest
 from conftest import create_table
@@ -105,10 +104,10 @@ def test_a_database_in_memory_is_copied_as_it_is_now_whatever_is_written_meanwhi
         assert changes(db) == before
 
 
-def test_a_database_moves_to_a_cluster_and_back(client, source, destination, cluster_file):
+def test_a_database_moves_to_a_cluster_and_back(client, source, destination, cluster_url):
     with fdyno.connect(source) as db:
         before = changes(db)
-    there = f"fdb:{cluster_file}?prefix={uuid.uuid4()}"
+    there = cluster_url
     with pytest.raises(KeyboardInterrupt):
         fdyno.copy(source, there, progress=interrupted_after(2))
     with pytest.raises(fdyno.CopyError, match="unfinished copy"):
@@ -244,8 +243,8 @@ def test_a_database_is_not_copied_onto_itself_nor_into_itself(source, tmp_path, 
         assert fdyno.copy(given, tmp_path / "source beside").tables == 1
 
 
-def test_a_database_on_a_cluster_is_not_copied_onto_itself(client, cluster_file):
-    there = f"fdb:{cluster_file}?prefix={uuid.uuid4()}"
+def test_a_database_on_a_cluster_is_not_copied_onto_itself(client, cluster_url):
+    there = cluster_url
     with fdyno.connect(there) as db, db.activate():
         create_table(client)
         for source in (there, db):
@@ -280,8 +279,8 @@ def test_a_finished_copy_is_answered_again_until_one_of_the_two_is_written_to(cl
         fdyno.copy(source, second)
 
 
-def test_a_copy_to_a_cluster_is_answered_again_until_it_is_written_to(client, source, cluster_file, double_library):
-    there = f"fdb:{cluster_file}?prefix={uuid.uuid4()}&library={double_library}"
+def test_a_copy_to_a_cluster_is_answered_again_until_it_is_written_to(client, source, cluster_url, double_library):
+    there = f"{cluster_url}&library={double_library}"
     first = fdyno.copy(source, there)
     fdyno.connect(there).close()
     assert fdyno.copy(source, there) == first
