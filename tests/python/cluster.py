@@ -23,7 +23,6 @@ LIBRARY_VARIABLE = "FDB_LOCAL_CLIENT_LIBRARY_PATH"
 #: What the system's loader is asked for, as FoundationDB's packages call it.
 USUAL_LIBRARY = {"darwin": "libfdb_c.dylib", "win32": "fdb_c.dll"}.get(sys.platform, "libfdb_c.so")
 
-#: What fdyno is built for (`foundationdb-sys/src/lib.rs`) and what it starts in every process; here it is only told.
 _FINISHED = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p)
 
 
@@ -49,11 +48,11 @@ def double_is_loaded() -> bool:
 
 
 class Client:
-    """As much of FoundationDB's client as clears ranges and finds keys, in the library that fdyno has started."""
+    """As much of FoundationDB's client as clears ranges and shows that they are clear, in the library that fdyno has started."""
 
     def __init__(self, library: str, cluster_file: str | None) -> None:
         self._library = ctypes.CDLL(library)
-        for name in ("transaction_commit", "transaction_on_error", "transaction_get_key"):
+        for name in ("transaction_commit", "transaction_on_error", "transaction_get_range"):
             getattr(self._library, f"fdb_{name}").restype = ctypes.c_void_p
         self._database = ctypes.c_void_p()
         path = None if cluster_file is None else os.fsencode(cluster_file)
@@ -71,22 +70,25 @@ class Client:
 
         self._repeat(commit, lambda _future: 0)
 
-    def first_key(self, begin: bytes) -> bytes:
-        """The first key that is not below `begin`; beyond all of them `ff`."""
-        key, length = ctypes.POINTER(ctypes.c_ubyte)(), ctypes.c_int()
-        found = []
+    def holds(self, begin: bytes, end: bytes) -> bool:
+        """Whether there is a key from `begin` to `end`."""
+        pairs, count, more = ctypes.c_void_p(), ctypes.c_int(), ctypes.c_int()
+        counts = []
+
+        def read(transaction):
+            # Two key selectors, "first greater or equal" each; a limit of one, no target of bytes, streaming mode "exact",
+            # iteration 1; no snapshot, not reversed.
+            selectors = (begin, len(begin), 0, 1, end, len(end), 0, 1)
+            return self._library.fdb_transaction_get_range(transaction, *selectors, 1, 0, 0, 1, 0, 0)
 
         def take(future):
-            code = self._library.fdb_future_get_key(future, ctypes.byref(key), ctypes.byref(length))
-            if code == 0:
-                found.append(ctypes.string_at(key, length.value))
+            out = (ctypes.byref(pairs), ctypes.byref(count), ctypes.byref(more))
+            code = self._library.fdb_future_get_keyvalue_array(future, *out)
+            counts.append(count.value)
             return code
 
-        # The key selector "first greater or equal".
-        self._repeat(
-            lambda transaction: self._library.fdb_transaction_get_key(transaction, begin, len(begin), 0, 1, 0), take
-        )
-        return found[-1]
+        self._repeat(read, take)
+        return counts[-1] > 0
 
     def _repeat(self, begin, take) -> None:
         """Begins something in a transaction and takes its result, again for as long as the client says that it may."""
@@ -148,6 +150,10 @@ class Cluster:
         """Removes the databases whose names begin so, unless they are to be kept."""
         if not self._keep:
             self.client.clear(*keys_of_names(beginning))
+
+    def holds(self, beginning: str) -> bool:
+        """Whether anything is left of the databases whose names begin so."""
+        return self.client.holds(*keys_of_names(beginning))
 
     def close(self) -> None:
         # Again, for what a database that a test left open has written since.

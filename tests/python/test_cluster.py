@@ -84,6 +84,20 @@ def test_prefixes_keep_databases_apart(cluster, cluster_name):
         assert db.client().list_tables()["TableNames"] == [f"table-{number}"]
 
 
+def test_clearing_the_range_of_a_prefix_removes_the_database_and_no_other(cluster, cluster_name):
+    one, another = cluster_name + "a", cluster_name + "b"
+    for name in (one, another):
+        with fdyno.connect(cluster.url(name)) as db:
+            create_table(db.client())
+            put(db.client(), 1)
+    begin, end = (b"\x02fdyno\x00\x02" + one.encode() + b"\x00" + last for last in (b"\x00", b"\xff"))
+    assert cluster.client.holds(begin, end) and cluster.holds(another)
+    cluster.client.clear(begin, end)
+    assert not cluster.holds(one) and cluster.holds(another)
+    with fdyno.connect(cluster.url(one)) as db:
+        assert db.client().list_tables()["TableNames"] == []
+
+
 @pytest.mark.parametrize(
     ("url", "message"),
     [
