@@ -7,6 +7,8 @@ CARGO ?= cargo
 SOURCES := $(shell find src foundationdb-sys/src -name '*.rs') foundationdb-sys/Cargo.toml README.md Cargo.toml Cargo.lock pyproject.toml $(shell find python -type f -not -name '*.pyc' -not -name '*.so')
 SEEDS ?= 50
 ITEMS ?= 1000000
+# How the double's cluster fails while the Python tests run on it: tests/fdb_double/src/settings.rs.
+FAULTS ?= seed=7 1020=0.05 1021did=0.05 1021not=0.05 1039later=0.03 1037=0.03 read1007=0.01
 
 .PHONY: no-wheel help demo cross-check compatibility test test-hooks test-botocore test-rust test-python test-wheel test-all mutations bench bench-engines lint build develop clean
 
@@ -24,7 +26,9 @@ test-rust: ## Rust tests: contract, model with faults, properties, operations
 
 test-python: $(VENV)/.built ## boto3 black-box tests, hook, plugin, notebook
 	$(BIN)/python -m pytest tests/python
+	$(BIN)/python -m pytest tests/python -m core --database=file:
 	$(BIN)/python -m pytest tests/python -m core --database=double:
+	$(BIN)/python -m pytest tests/python -m core --database="double:$(FAULTS)"
 
 test-hooks: $(VENV)/.built ## what only a build with test hooks can show: panics, waiting, signals
 	$(BIN)/maturin build --locked --profile dev --features extension-module,test-hooks --out target/hooks --interpreter $(BIN)/python
@@ -43,6 +47,7 @@ test-all: $(VENV)/.built ## the whole product of routes and seeds; before an iss
 	$(BIN)/python -m pytest tests/python --routes=all
 	$(BIN)/python -m pytest tests/python --database=file:
 	$(BIN)/python -m pytest tests/python --database=double:
+	$(BIN)/python -m pytest tests/python --database="double:$(FAULTS)"
 	$(MAKE) test-hooks
 	$(BIN)/python tests/python/run_botocore_versions.py --full
 	$(MAKE) test-wheel
