@@ -71,6 +71,8 @@ def pytest_configure(config):
         library = clusters.library_named(asked)[0] if on_real_cluster(config) else None
     except ValueError as error:
         raise pytest.UsageError(f"--database={asked}: {error}") from None
+    if library is not None and "prefix=" in asked:
+        raise pytest.UsageError(f"--database={asked}: the tests choose the prefixes of their databases")
     if library is not None and clusters.is_double(library):
         raise pytest.UsageError(f"--database={asked} is for a cluster, but {library} is the double: --database=double:")
 
