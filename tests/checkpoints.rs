@@ -5,6 +5,7 @@ mod common;
 
 use std::collections::BTreeMap;
 use std::error::Error as StdError;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use common::{Outcome, START, now};
 use fdyno::api::{self, Extension, Operation};
@@ -136,15 +137,16 @@ fn run(seed: u64) -> Outcome {
             break;
         }
     }
+    let all_put = AtomicBool::new(false);
     std::thread::scope(|scope| {
         for consumer in 0..CONSUMERS {
-            let world = &world;
+            let (world, all_put) = (&world, &all_put);
             scope.spawn(move || {
-                let mut idle = 0;
-                while idle < 200 {
-                    match world.consume(consumer, 7) {
-                        Ok(0) => idle += 1,
-                        Ok(_) | Err(_) => idle = 0,
+                // What is left when one has found nothing after the last put is consumed below.
+                loop {
+                    let is_last = all_put.load(Ordering::SeqCst);
+                    if matches!(world.consume(consumer, 7), Ok(0)) && is_last {
+                        break;
                     }
                 }
             });
@@ -153,8 +155,12 @@ fn run(seed: u64) -> Outcome {
             let item = json!({ "id": { "S": format!("{number:03}") } });
             // A put that is done again changes nothing, and tells nothing.
             let put = world.insist(Operation::PutItem, &json!({ "TableName": "orders", "Item": item }));
+            if put.is_err() {
+                all_put.store(true, Ordering::SeqCst);
+            }
             assert!(put.is_ok(), "seed {seed}: {put:?}");
         }
+        all_put.store(true, Ordering::SeqCst);
     });
     let faults = world.store.database().injected_faults().ok_or("no faults")?;
     faults.pause();

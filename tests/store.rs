@@ -307,7 +307,9 @@ fn every_kind_of_start_begins_where_it_says() -> Outcome {
     assert_eq!(ids(StreamStart::AtTimestamp(START.plus_millis(1_000)))?, 2);
     assert_eq!(ids(StreamStart::AtTimestamp(START.plus_millis(1_001)))?, 1);
     assert_eq!(ids(StreamStart::AtTimestamp(START.plus_millis(-5_000)))?, 3);
-    assert_eq!(ids(StreamStart::AtTimestamp(START.plus_millis(9_000_000)))?, 0);
+    assert_eq!(ids(StreamStart::AtTimestamp(START.plus_millis(2_500)))?, 0);
+    let future = now(world.store.stream_cursor(&stream, &StreamStart::AtTimestamp(START.plus_millis(9_000_000))));
+    assert!(matches!(future, Err(Error::Validation(_))));
     for bad in ["", "12", &"9".repeat(34), &format!("{}x", &all[0].sequence_number[..33])] {
         assert!(matches!(
             now(world.store.stream_cursor(&stream, &StreamStart::At(bad.to_owned()))),
