@@ -1,6 +1,7 @@
 //! Consumers that share a checkpoint, on an engine whose commits conflict, fail and end unknown: what they write in the
 //! checkpoint's transaction is there exactly once for every change.
 
+#[expect(dead_code, reason = "other tests use the rest")]
 mod common;
 
 use std::collections::BTreeMap;

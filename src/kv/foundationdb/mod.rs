@@ -170,6 +170,8 @@ impl Cluster {
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
     use super::*;
     use crate::kv::{Database, Error};
 
