@@ -319,13 +319,20 @@ def test_another_process_s_commits_are_seen_on_a_cluster(orders, fresh_url):
 
 
 def test_what_the_service_does_by_itself_wakes_as_well(orders):
-    """Maintenance commits on the same handle: here it drops the last trace of an old stream, and nobody is the worse for it."""
-    put(orders, "a")
-    following = Following(orders.changes("orders", follow=True), enough=2)
+    orders.clock.freeze()
+    client = orders.client()
+    client.update_time_to_live(
+        TableName="orders", TimeToLiveSpecification={"Enabled": True, "AttributeName": "until"}
+    )
+    until = int(orders.clock.now().timestamp()) + 60
+    client.put_item(TableName="orders", Item={"pk": {"S": "a"}, "until": {"N": str(until)}})
+    changes = orders.changes("orders", follow=True)
+    following = Following(changes, enough=2)
     following.wait_for(1)
-    orders.clock.advance(days=3)
-    put(orders, "b")
-    assert following.finish() == ["a", "b"]
+    orders.clock.advance(hours=1)
+    assert following.finish() == ["a", "a"]
+    _, removed = orders.changes("orders")
+    assert (removed.kind, removed.user_identity["Type"]) == ("REMOVE", "Service")
 
 
 PREAMBLE = """
