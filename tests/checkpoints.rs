@@ -122,7 +122,7 @@ impl World {
 
 fn run(seed: u64) -> Outcome {
     let plan = Plan::seeded(seed);
-    let world = World::open(if seed % 2 == 0 { plan } else { plan.with_opaque_versions() })?;
+    let world = World::open(if seed.is_multiple_of(2) { plan } else { plan.with_opaque_versions() })?;
     world.create_table("orders", true).map_err(|error| format!("seed {seed}: {error}"))?;
     world.create_table("totals", false).map_err(|error| format!("seed {seed}: {error}"))?;
     let described =
