@@ -200,8 +200,7 @@ fn image<'a>(stored: Option<Stored<'a>>, loaded: Option<&'a Item>) -> Result<Opt
 }
 
 fn hexadecimal(number: u128) -> String {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let digit = |four: u8| char::from(DIGITS.get(usize::from(four)).copied().unwrap_or(b'0'));
+    let digit = |four: u8| char::from_digit(u32::from(four), 16).unwrap_or_default();
     number.to_be_bytes().into_iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }
 
