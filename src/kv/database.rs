@@ -36,6 +36,12 @@ impl Database {
         Self::on(Engine::Memory(Memory::new(clock)))
     }
 
+    /// As [`Database::memory`], but no snapshot is ever too old: for the double of a cluster's client, whose tests must not
+    /// depend on how busy the machine is, and fail as they ask to.
+    pub fn ageless(clock: Clock) -> Self {
+        Self::on(Engine::Memory(Memory::ageless(clock)))
+    }
+
     /// The database in the directory `path`, a new one if there is none; its commit versions tell the time of `clock`, but
     /// never fall behind those of earlier openings.
     ///

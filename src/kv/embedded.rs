@@ -45,18 +45,23 @@ pub(super) trait Engine: Debug + Send + Sync + 'static {
 /// move it themselves, so that no test depends on how busy the machine is.
 #[derive(Debug)]
 pub(super) struct MachineTime {
-    origin: Instant,
+    /// None if it stands still.
+    origin: Option<Instant>,
     skipped: AtomicU64,
 }
 
 impl MachineTime {
     pub(super) fn new() -> Self {
-        Self { origin: Instant::now(), skipped: AtomicU64::new(0) }
+        Self { origin: (!cfg!(test)).then(Instant::now), skipped: AtomicU64::new(0) }
+    }
+
+    pub(super) const fn standing_still() -> Self {
+        Self { origin: None, skipped: AtomicU64::new(0) }
     }
 
     pub(super) fn millis(&self) -> u64 {
-        let elapsed = if cfg!(test) { 0 } else { u64::try_from(self.origin.elapsed().as_millis()).unwrap_or(u64::MAX) };
-        elapsed.saturating_add(self.skipped.load(Ordering::Relaxed))
+        let elapsed = self.origin.map_or(0, |origin| origin.elapsed().as_millis());
+        u64::try_from(elapsed).unwrap_or(u64::MAX).saturating_add(self.skipped.load(Ordering::Relaxed))
     }
 
     /// As if so much time had passed.

@@ -57,17 +57,21 @@ struct State {
 
 impl Memory {
     pub(super) fn new(clock: Clock) -> Self {
-        Self::with(Map::new(), Version::MIN, clock, false)
+        Self::with(Map::new(), Version::MIN, clock, MachineTime::new(), false)
     }
 
     pub(super) fn with_opaque_versions(clock: Clock) -> Self {
-        Self::with(Map::new(), Version::MIN, clock, true)
+        Self::with(Map::new(), Version::MIN, clock, MachineTime::new(), true)
     }
 
-    fn with(map: Map, version: Version, clock: Clock, opaque: bool) -> Self {
+    pub(super) fn ageless(clock: Clock) -> Self {
+        Self::with(Map::new(), Version::MIN, clock, MachineTime::standing_still(), false)
+    }
+
+    fn with(map: Map, version: Version, clock: Clock, machine: MachineTime, opaque: bool) -> Self {
         let ordered_millis = clock.now().millis();
         let state = Lock::new(State { map, version, ordered_millis, log: Log::new(version) });
-        Self(Arc::new(Shared { state, clock, machine: MachineTime::new(), opaque }))
+        Self(Arc::new(Shared { state, clock, machine, opaque }))
     }
 
     pub(super) fn begin(&self) -> Transaction {
@@ -80,7 +84,7 @@ impl Memory {
             let state = self.0.state.lock();
             (state.map.clone(), state.version)
         };
-        Self::with(map, version, clock, self.0.opaque)
+        Self::with(map, version, clock, MachineTime::new(), self.0.opaque)
     }
 
     pub(super) fn clock(&self) -> &Clock {

@@ -2,7 +2,8 @@
 //! serves several (`server`).
 //!
 //! Versions rise by about a million a second, as a cluster's do: the database's clock is frozen, and set before each
-//! commit so that the version it gives is the age of the cluster in microseconds. It must not know who asks.
+//! commit so that the version it gives is the age of the cluster in microseconds. Snapshots do not grow too old by themselves:
+//! settings say when they do. It must not know who asks.
 
 use std::pin::pin;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -61,7 +62,7 @@ const fn isolation(is_snapshot: bool) -> Isolation {
 impl Data {
     pub(crate) fn new(seed: u64) -> Self {
         let clock = Clock::deterministic(Timestamp(0), 0);
-        let database = Database::memory(clock.clone());
+        let database = Database::ageless(clock.clone());
         let held = Held { random: fastrand::Rng::with_seed(seed), transactions: Vec::new(), landed: [0; 2] };
         let data = Self { database, clock, made: Instant::now(), held: Mutex::new(held) };
         // A cluster was written to before anybody sees it, so its versions are not the least there can be.
