@@ -85,6 +85,7 @@ impl Transaction {
     /// The commit, whose outcome was unknown, turned out to have been made.
     pub(super) fn turned_out_committed(&self) {
         self.take_after_commit().call();
+        self.0.work.commits.add(1);
     }
 
     /// The version of the snapshot this transaction reads: all commits up to it are seen, none after.

@@ -20,6 +20,10 @@ static RUNTIME: Lock<Option<Arc<Runtime>>> = Lock::new(None);
 
 const WORKERS: usize = 2;
 
+/// Threads that hand results to asyncio: pyo3-async-runtimes does each on a blocking thread, which needs the GIL. More than one
+/// would only wait for it, and a burst of answers would start as many threads as there are answers.
+const DELIVERERS: usize = 1;
+
 /// The runtime's handle; starts it when nobody has yet.
 pub fn handle(py: Python<'_>) -> PyResult<Handle> {
     // With the GIL released, as every lock is taken: a thread about to fork holds them all and needs the GIL.
@@ -31,7 +35,12 @@ fn handle_or_start() -> PyResult<Handle> {
     if let Some(runtime) = &*runtime {
         return Ok(runtime.handle().clone());
     }
-    let started = Builder::new_multi_thread().worker_threads(WORKERS).thread_name("fdyno").enable_time().build();
+    let started = Builder::new_multi_thread()
+        .worker_threads(WORKERS)
+        .max_blocking_threads(DELIVERERS)
+        .thread_name("fdyno")
+        .enable_time()
+        .build();
     let started = started.map_err(|error| PyOSError::new_err(format!("cannot start fdyno's threads: {error}")))?;
     let handle = started.handle().clone();
     *runtime = Some(Arc::new(started));

@@ -160,7 +160,6 @@ def threads():
     return len(os.listdir("/proc/self/task")) if sys.platform == "linux" else threading.active_count()
 
 
-@pytest.mark.without_faults("it counts the threads of sixty readers, of whom some then try again")
 def test_awaiting_takes_no_thread_for_each_waiter_and_leaves_none(orders):
     async def take(changes, count, started):
         seen = []

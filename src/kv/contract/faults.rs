@@ -338,6 +338,7 @@ fn a_commit_that_turns_out_to_have_been_made_is_followed_by_what_was_to_follow_i
                 };
                 wait(database.run(fresh_id(&database), body)).unwrap();
                 assert_eq!(called.load(Ordering::SeqCst), round, "{kind:?}, seed {seed}");
+                assert!(database.work().commits >= round, "{kind:?}, seed {seed}: a commit was not counted");
             }
             settle(&database);
             assert_eq!(stored_number(&database, b"n"), 20, "{kind:?}, seed {seed}");
