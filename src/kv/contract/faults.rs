@@ -143,10 +143,10 @@ fn an_outage_after_an_unknown_outcome_leaves_it_unknown() {
 /// Attempts whose ids may have been removed: nobody can tell whether they committed, so their bodies do not run again.
 #[test]
 fn an_attempt_whose_id_may_have_been_removed_stays_unknown() {
-    struct Ids;
+    struct Ids(AtomicU32);
     impl crate::kv::CommitIds for Ids {
         fn fresh(&self) -> Vec<u8> {
-            b"id/5".to_vec()
+            format!("id/5-{:06}", self.0.fetch_add(1, Ordering::Relaxed)).into_bytes()
         }
         fn removed(&self) -> Option<Vec<u8>> {
             Some(b"removed".to_vec())
@@ -163,7 +163,7 @@ fn an_attempt_whose_id_may_have_been_removed_stays_unknown() {
             put(&database, "removed", end);
             database.injected_faults().unwrap().resume();
             let runs = AtomicU32::new(0);
-            let outcome = wait(database.run(Ids, |transaction| {
+            let outcome = wait(database.run(Ids(AtomicU32::new(0)), |transaction| {
                 runs.fetch_add(1, Ordering::Relaxed);
                 async move { transaction.add(b"count", 1) }
             }));
