@@ -8,6 +8,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import re
+import signal
 import socket
 import tempfile
 
@@ -59,6 +60,9 @@ def double_settings(config):
 
 
 def pytest_configure(config):
+    # Who is started in the background by a shell ignores Ctrl-C, and so do its children: some tests send it to both.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     config.addinivalue_line(
         "markers", "without_faults(reason): cannot hold on a cluster that fails now and then, and is skipped on one"
     )
