@@ -69,7 +69,7 @@ impl Stream {
     /// The one shard's id, in AWS's form.
     pub fn shard_id(&self) -> String {
         let name = xxh3_64(self.arn().as_bytes()) >> 32;
-        format!("shardId-{:020}-{name:08x}", self.created.millis())
+        format!("shardId-{:020}-{name:08x}", self.created.millis().max(0))
     }
 
     pub fn starting_sequence_number(&self) -> String {
@@ -106,8 +106,11 @@ pub(super) async fn open_stream(
 ) -> Result<(), Error> {
     let store = transaction.store();
     let created = store.clock().now();
-    // Labels are times; on a clock that stands still they move on by a millisecond until unused.
-    let mut labelled = created;
+    // Labels are times. What a clock shows that was set back may have labelled a stream whose entry has gone meanwhile, but
+    // times of commits never go back, and one went by before it went. On a clock that stands still labels move on by a
+    // millisecond until unused.
+    let now = store.position_of(transaction.kv().read_version().await?.next());
+    let mut labelled = created.max(store.times(transaction.kv()).await?.time_of(now));
     let label = loop {
         let label = labelled.to_iso_millis();
         let key = store.stream_key(&table.realm, &table.name, &label);
@@ -342,6 +345,8 @@ impl Store {
         self.maintain().await?;
         let from = Position::from_bytes(cursor.0);
         let space = &self.keyspace().table(TableId(stream.table_id));
+        // Whatever asks for records from before a stream is not shown those of another.
+        let from = from.max(stream.start.next());
         self.snapshot(|transaction| async move {
             let read = self.read_stream(&transaction, &stream.realm, &stream.table_name, &stream.label);
             let mark = self.trim_mark(&transaction, stream.table_id);

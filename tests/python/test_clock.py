@@ -216,6 +216,35 @@ def test_labels_never_repeat_while_the_clock_stands_still(db, client, streams, o
 
 
 @pytest.mark.core
+def test_labels_never_repeat_when_the_clock_goes_back_to_where_a_stream_began(db, client, streams, orders):
+    start = db.clock.now()
+    first = stream_arn(client, orders)
+    held = iterator(streams, first, "TRIM_HORIZON")
+    client.update_table(TableName=orders, StreamSpecification={"StreamEnabled": False})
+    db.clock.advance(seconds=1)
+    client.update_table(TableName=orders, StreamSpecification=NEW_AND_OLD)
+    db.clock.advance(hours=25)
+    assert [stream["StreamArn"] for stream in streams.list_streams()["Streams"]] == [stream_arn(client, orders)]
+    write(client, "of the second stream")
+    client.update_table(TableName=orders, StreamSpecification={"StreamEnabled": False})
+    arns = {first}
+    for _ in range(4):
+        db.clock.travel_to(start)
+        client.update_table(TableName=orders, StreamSpecification=NEW_AND_OLD)
+        arns.add(stream_arn(client, orders))
+        client.delete_table(TableName=orders)
+        create_table(client, StreamSpecification=NEW_AND_OLD)
+        arns.add(stream_arn(client, orders))
+        client.update_table(TableName=orders, StreamSpecification={"StreamEnabled": False})
+        db.clock.advance(hours=25)
+        streams.list_streams()
+    assert len(arns) == 9
+    db.clock.travel_to(start)
+    with pytest.raises(streams.exceptions.ResourceNotFoundException):
+        streams.get_records(ShardIterator=held)
+
+
+@pytest.mark.core
 def test_what_falls_due_happens_in_the_order_of_time(db, client, streams):
     db.clock.freeze()
     start = db.clock.now().replace(microsecond=0) + datetime.timedelta(seconds=1)
