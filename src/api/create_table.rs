@@ -128,7 +128,7 @@ fn define<'a>(realm: &'a Realm, input: &'a Input) -> Result<(TableName<'a>, Tabl
         attribute_definitions: attributes,
         key,
         indexes: built,
-        stream: definition::stream_view(input.stream_specification.as_ref())?,
+        stream: definition::stream_view(input.stream_specification.as_ref(), &definition::STREAM_OF_NEW_TABLE)?,
         billing_mode,
         throughput,
         deletion_protection: input.deletion_protection_enabled == Some(true),

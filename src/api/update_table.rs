@@ -213,7 +213,7 @@ fn billing_change(table: &Table, input: &Input, changes: &mut Vec<TableChange>) 
 
 fn stream_change(table: &Table, input: &Input, changes: &mut Vec<TableChange>) -> Result<(), Error> {
     let Some(specification) = &input.stream_specification else { return Ok(()) };
-    match (definition::stream_view(Some(specification))?, &table.stream) {
+    match (definition::stream_view(Some(specification), &definition::STREAM_OF_TABLE)?, &table.stream) {
         (Some(_), Some(_)) => {
             Err(Error::Validation(format!("Table already has an enabled stream: TableName: {}", table.name)))
         }

@@ -270,9 +270,14 @@ CONSTRAINT = "1 validation error detected: Value {} failed to satisfy constraint
             id="index key undefined",
         ),
         pytest.param(
-            "One or more parameter values were invalid: StreamViewType must be specified when StreamEnabled is true",
+            INVALID + "Table is being created with a stream enabled, UpdateViewType is required",
             {**ONE_KEY, "StreamSpecification": {"StreamEnabled": True}},
             id="stream without view",
+        ),
+        pytest.param(
+            INVALID + "Table is being created with a stream disabled, UpdateViewType should not be specified",
+            {**ONE_KEY, "StreamSpecification": {"StreamEnabled": False, "StreamViewType": "KEYS_ONLY"}},
+            id="view without stream",
         ),
         pytest.param(
             re.compile(

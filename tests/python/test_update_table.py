@@ -164,6 +164,19 @@ TYPES = attributes(grp="S")
         ),
         pytest.param(
             "ValidationException",
+            "One or more parameter values were invalid: If stream is being enabled then UpdateViewType is required",
+            {"StreamSpecification": {"StreamEnabled": True}},
+            id="stream without view",
+        ),
+        pytest.param(
+            "ValidationException",
+            "One or more parameter values were invalid: If stream is being disabled, then UpdateViewType must not be "
+            "specified",
+            {"StreamSpecification": {"StreamEnabled": False, "StreamViewType": "NEW_IMAGE"}},
+            id="view without stream",
+        ),
+        pytest.param(
+            "ValidationException",
             "Attempting to create an index which already exists",
             {"AttributeDefinitions": TYPES, "GlobalSecondaryIndexUpdates": [CREATE]},
             id="index twice",
