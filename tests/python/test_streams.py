@@ -418,6 +418,12 @@ def test_an_iterator_of_another_database_is_refused(forking_db, db, client, stre
         twin.get_records(ShardIterator=position)
 
 
+def test_an_iterator_is_good_in_the_region_it_was_issued_in(db, client, streams, arn):
+    elsewhere = db.client("dynamodbstreams", region_name="sa-east-1")
+    with pytest.raises(Exception, match="Invalid ShardIterator"):
+        elsewhere.get_records(ShardIterator=iterator(streams, arn))
+
+
 @pytest.mark.parametrize(
     ("code", "message", "parameters"),
     [

@@ -119,7 +119,7 @@ impl Serialize for Word {
 /// Whoever deletes expired items is the service itself.
 const SERVICE: Identity = Identity { principal_id: "dynamodb.amazonaws.com", r#type: "Service" };
 
-pub async fn run(store: &Store, _realm: &Realm, input: &Input) -> Result<Output, Error> {
+pub async fn run(store: &Store, realm: &Realm, input: &Input) -> Result<Output, Error> {
     let mut constraints = Constraints::new();
     let token = constraints.required("shardIterator", &input.shard_iterator);
     if let Some(token) = token {
@@ -128,6 +128,10 @@ pub async fn run(store: &Store, _realm: &Realm, input: &Input) -> Result<Output,
     constraints.range("limit", input.limit, 1, MAX_LIMIT);
     let token = constraints.finish(token)?;
     let iterator = Iterator::from_token(token, &store.id(), store.clock().now())?;
+    // An iterator is good where it was issued, as its stream's ARN is.
+    if iterator.realm.region != realm.region {
+        return Err(Error::validation("Invalid ShardIterator"));
+    }
     let stream = store.stream(&iterator.realm, &iterator.table_name, &iterator.label).await?;
     if stream.table_id != iterator.table_id {
         return Err(Error::ResourceNotFound(format!(
