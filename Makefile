@@ -44,6 +44,7 @@ test-wheel: $(VENV)/.built ## the wheel in an empty environment, with the README
 test-all: $(VENV)/.built ## the whole product of routes and seeds; before an issue is resolved
 	$(MAKE) lint
 	$(MAKE) test-rust SEEDS=1000
+	FDYNO_SOAK=1000000 $(CARGO) test --locked --test soak
 	$(BIN)/python -m pytest tests/python --routes=all
 	$(BIN)/python -m pytest tests/python --database=file:
 	$(BIN)/python -m pytest tests/python --database=double:

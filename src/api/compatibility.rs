@@ -60,7 +60,11 @@ const DIFFERENCES: &[(&str, &str)] = &[
         "Wording",
         "Messages are AWS's where they are known. Ours is the wording for attribute names that are empty or longer than \
          65,535 bytes, for placeholders longer than 255 bytes, and for names and values of more than 2 MB behind a \
-         request's placeholders. `Value` beside `ComparisonOperator` in `Expected` is accepted, as DynamoDB is reported to \
+         request's placeholders; for the members of GetShardIterator and DescribeStream that contradict each other or are \
+         missing, for sequence numbers, iterators and ARNs that name nothing, for an ARN of another region, and for a \
+         timestamp in the future. That records are trimmed or an iterator is too old is said in the words of botocore's \
+         model. GetRecords with a `Limit` out of bounds is a ValidationException, where the model also names \
+         LimitExceededException. `Value` beside `ComparisonOperator` in `Expected` is accepted, as DynamoDB is reported to \
          do, although its documentation says otherwise.",
     ),
     (
@@ -78,7 +82,8 @@ const DIFFERENCES: &[(&str, &str)] = &[
     (
         "Record times",
         "A change record's time is the time of its transaction's commit on the database's own clock, in whole seconds as \
-         on AWS.",
+         on AWS; `AT_TIMESTAMP` goes by its milliseconds, so a record told as of second 10 may lie behind 10.3. A clock set \
+         to before 1970 has records of 1970.",
     ),
 ];
 

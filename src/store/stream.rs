@@ -425,8 +425,9 @@ fn invalid_number(number: &str) -> Error {
     Error::validation(format!("Invalid SequenceNumber: {number}"))
 }
 
+/// In the words of botocore's model, which users of AWS also report.
 pub(super) fn trimmed_access() -> Error {
-    Error::TrimmedDataAccess("The operation attempted to read past the oldest stream record in a shard".to_owned())
+    Error::TrimmedDataAccess("The data you are trying to access has been trimmed.".to_owned())
 }
 
 /// The images of a record that do not lie in it.

@@ -151,7 +151,7 @@ def test_records_are_trimmed_after_a_day_and_a_reader_behind_is_told(db, client,
     assert code_of(error) == "TrimmedDataAccessException"
     with pytest.raises(botocore.exceptions.ClientError) as error:
         streams.get_records(ShardIterator=early)
-    assert code_of(error) in ("TrimmedDataAccessException", "ExpiredIteratorException")
+    assert code_of(error) == "ExpiredIteratorException"
     assert names(read(streams, arn)) == ["c"]
 
 

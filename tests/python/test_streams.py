@@ -8,8 +8,8 @@ from conftest import create_table
 from records import iterator, kinds, numbers, read, shard, stream_arn, told
 from tables import NEW_AND_OLD, N, S, create_sorted, item, key_schema, stream
 
-EXPIRED = re.compile("^Iterator expired. The iterator was issued")
-TRIMMED = re.compile("oldest stream record in a shard|trimmed|beyond the trim")
+EXPIRED = "The provided iterator exceeds the maximum age allowed."
+TRIMMED = "The data you are trying to access has been trimmed."
 
 
 @pytest.fixture

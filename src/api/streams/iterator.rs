@@ -61,11 +61,8 @@ impl Iterator {
         let iterator = Self::decode(token, database_id).ok_or_else(|| Error::validation("Invalid ShardIterator"))?;
         let age = now.millis().saturating_sub(iterator.issued.millis());
         if age > LIFETIME_MILLIS {
-            return Err(Error::ExpiredIterator(format!(
-                "Iterator expired. The iterator was issued {} seconds ago, and is valid for {} seconds",
-                age / 1000,
-                LIFETIME_MILLIS / 1000
-            )));
+            // The words of botocore's model.
+            return Err(Error::ExpiredIterator("The provided iterator exceeds the maximum age allowed.".to_owned()));
         }
         Ok(iterator)
     }
