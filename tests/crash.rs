@@ -128,6 +128,11 @@ fn sequence_number(record: &Value) -> &str {
 #[test]
 fn child() {
     let Ok(directory) = std::env::var(DIRECTORY) else { return };
+    // Neither a writer nor the consumer may end while the others go on.
+    std::panic::set_hook(Box::new(|defect| {
+        let _ = writeln!(std::io::stdout().lock(), "ended by {}", defect.to_string().replace('\n', " "));
+        std::process::abort();
+    }));
     let store = open(Path::new(&directory), std::env::var_os(SYNCED).is_some());
     create_table(&store);
     let next: Vec<u64> = std::env::var(NEXT).unwrap().split(',').map(|number| number.parse().unwrap()).collect();
@@ -158,6 +163,8 @@ fn child() {
 struct Seen {
     acknowledged: [u64; WRITERS],
     read: Vec<String>,
+    /// By what it ended, if it ended by itself.
+    ended_by: Option<String>,
 }
 
 impl Seen {
@@ -168,6 +175,10 @@ impl Seen {
             (Some("acknowledged"), Some(writer), Some(number)) => {
                 self.acknowledged[writer.parse::<usize>().unwrap()] = number.parse().unwrap();
                 true
+            }
+            (Some("ended"), Some("by"), _) => {
+                self.ended_by = Some(line.to_owned());
+                false
             }
             (Some("read"), Some(number), None) => {
                 self.read.push(number.to_owned());
@@ -187,7 +198,7 @@ fn live_and_die(directory: &Path, synced: bool, next: [u64; WRITERS], random: &m
         command.env(SYNCED, "1");
     }
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-    let mut seen = Seen { acknowledged: next.map(|number| number - 1), read: Vec::new() };
+    let mut seen = Seen { acknowledged: next.map(|number| number - 1), ..Seen::default() };
     let mut left = random.u32(1..250);
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     for line in lines.by_ref() {
@@ -207,6 +218,7 @@ fn live_and_die(directory: &Path, synced: bool, next: [u64; WRITERS], random: &m
         seen.line(&line);
     }
     let status = child.wait().unwrap();
+    assert_eq!(seen.ended_by, None);
     assert!(left == 0 && !status.success(), "the child died by itself: {status}");
     seen
 }
@@ -288,14 +300,16 @@ fn kills() -> u64 {
 fn lives(synced: bool, kills: u64) {
     let directory = tempfile::tempdir().unwrap();
     let mut next = [1; WRITERS];
-    let mut all = Vec::new();
+    let (mut all, mut read) = (Vec::new(), 0);
     for seed in 0..kills {
         println!("seed {seed}, synced {synced}");
         let mut random = fastrand::Rng::with_seed(seed);
         let seen = live_and_die(directory.path(), synced, next, &mut random);
+        read += seen.read.len();
         next = check(directory.path(), synced, next, &seen, &mut all);
     }
-    assert!(next.iter().sum::<u64>() > kills * 20, "{next:?}: the lives were too short to test anything");
+    assert!(next.iter().all(|next| *next > kills * 5), "{next:?}: the lives were too short to test anything");
+    assert!(read > all.len() / 4, "the consumer has read {read} records, and there are {}", all.len());
 }
 
 #[test]
