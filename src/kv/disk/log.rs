@@ -5,6 +5,13 @@
 //! then frames (see `frame`)
 //! ```
 //!
+//! A file beside them tells the last round there was when the database was last closed, so that a log which was shortened
+//! afterwards is known by it:
+//!
+//! ```text
+//! closed, 24 bytes:   "fdynoend" | round u64 | checksum u64
+//! ```
+//!
 //! A segment is followed by the next when the tree sets aside what it holds; it is removed when that has been flushed.
 //! Reading tells the traces of a crash from damage, which is an error. Traces are a torn end, which is cut off (behind it there
 //! is no whole frame, and if there is a further segment, its header shows that nothing but the seal was lost), the header of a
@@ -30,6 +37,9 @@ const MAGIC: &[u8; 8] = b"fdynolog";
 /// The form of segments this version writes, and the only one it reads.
 const FORMAT: u32 = 1;
 const HEADER: usize = 48;
+/// The file that tells up to where the log was there when it was last closed.
+const CLOSED: &str = "closed";
+const CLOSED_MAGIC: &[u8; 8] = b"fdynoend";
 
 /// The log, open for appending to its last segment.
 #[derive(Debug)]
@@ -40,6 +50,8 @@ pub(super) struct Log {
     segment: u64,
     /// Bytes of whole frames.
     length: u64,
+    /// The last round there was when the database was last closed, if it ever was.
+    closed: Option<u64>,
     /// Why nothing can be appended any more.
     broken: Option<Error>,
 }
@@ -106,6 +118,10 @@ impl Log {
         if reading.last.is_some_and(|last| last.round < applied.round) {
             return Err(damaged(&last.path, "commits that the tree holds are missing"));
         }
+        let closed = read_closed(directory)?;
+        if closed > reading.last.map(|last| last.round) {
+            return Err(damaged(&last.path, "commits that were there when the database was closed are missing"));
+        }
         let torn = (last.bytes.len() - last.end) as u64;
         let (file, end) = match reading.end {
             // The mark is overwritten by what comes next, which is never shorter: it may be here and not on the disk, if its
@@ -114,8 +130,8 @@ impl Log {
             _ => (last.make_durable(directory)?, last.end),
         };
         let Segment { number, path, .. } = last;
-        let log =
-            Self { directory: directory.to_owned(), path, file, segment: number, length: end as u64, broken: None };
+        let (directory, length) = (directory.to_owned(), end as u64);
+        let log = Self { directory, path, file, segment: number, length, closed, broken: None };
         Ok(Recovered { log, earlier: superseded, torn })
     }
 
@@ -123,7 +139,8 @@ impl Log {
         let path = segment_path(directory, segment);
         let file = write_whole(&path, &header(segment, before)).map_err(|error| io("create", &path, &error))?;
         sync_directory(directory)?;
-        Ok(Self { directory: directory.to_owned(), path, file, segment, length: HEADER as u64, broken: None })
+        let (directory, length) = (directory.to_owned(), HEADER as u64);
+        Ok(Self { directory, path, file, segment, length, closed: None, broken: None })
     }
 
     /// Appends a frame, and makes it durable if `sync`.
@@ -182,15 +199,23 @@ impl Log {
     pub(super) fn rotate(&mut self, progress: Progress) -> Result<PathBuf> {
         self.sync()?;
         // Whatever fails from here on, the next segment may stay beside a log that goes on here: it is known by that when it is read.
-        let next = Self::create(&self.directory, self.segment + 1, progress)?;
+        let next = Self { closed: self.closed, ..Self::create(&self.directory, self.segment + 1, progress)? };
         self.append(frame::Writer::seal(progress.round), true)?;
         Ok(std::mem::replace(self, next).path)
     }
 
-    /// Marks the end of the database's use, which says that all before it is durable.
+    /// Marks the end of the database's use, which says that all before it is durable; and then, beside the log, up to where it
+    /// was there.
     pub(super) fn close(&mut self, round: u64) -> Result<()> {
         self.sync()?;
-        self.append(frame::Writer::close(round), true)
+        self.append(frame::Writer::close(round), true)?;
+        if self.closed != Some(round) {
+            let path = self.directory.join(CLOSED);
+            write_whole(&path, &closed(round)).map_err(|error| io("write", &path, &error))?;
+            sync_directory(&self.directory)?;
+            self.closed = Some(round);
+        }
+        Ok(())
     }
 }
 
@@ -394,6 +419,26 @@ fn read_header(path: &Path, segment: u64, bytes: &[u8]) -> Result<Progress> {
         }
         _ => Err(damaged(path, "its header is damaged")),
     }
+}
+
+fn closed(round: u64) -> Vec<u8> {
+    let mut bytes = [CLOSED_MAGIC.as_slice(), &round.to_be_bytes()].concat();
+    let checksum = xxh3_64(&bytes);
+    bytes.extend_from_slice(&checksum.to_be_bytes());
+    bytes
+}
+
+/// The last round there was when the database was last closed; none if it never was, or only by a version that did not tell.
+fn read_closed(directory: &Path) -> Result<Option<u64>> {
+    let path = directory.join(CLOSED);
+    let bytes = match fs::read(&path) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(io("read", &path, &error)),
+    };
+    let round = bytes.get(8..16).and_then(|bytes| bytes.try_into().ok()).map(u64::from_be_bytes);
+    let round = round.filter(|round| bytes == closed(*round));
+    round.map(Some).ok_or_else(|| damaged(&path, "damaged"))
 }
 
 fn damaged(path: &Path, what: &str) -> Error {

@@ -73,7 +73,9 @@ fn files(directory: &Path) -> Vec<PathBuf> {
 }
 
 fn segments(directory: &Path) -> Vec<PathBuf> {
-    files(&directory.join("log"))
+    let mut files = files(&directory.join("log"));
+    files.retain(|path| path.extension().is_some_and(|extension| extension == "log"));
+    files
 }
 
 #[test]
@@ -209,7 +211,10 @@ fn a_torn_end_is_cut_off_wherever_it_tore() {
     drop(database);
     let [segment] = segments(copy.path()).try_into().unwrap();
     let whole = fs::read(&segment).unwrap();
+    let killed = killed_copy(copy.path());
     for length in before..whole.len() as u64 {
+        let copy = killed_copy(killed.path());
+        let [segment] = segments(copy.path()).try_into().unwrap();
         fs::write(&segment, &whole[..length as usize]).unwrap();
         let recovered = open(copy.path()).unwrap();
         assert_eq!(recovered.torn_bytes(), Some(length - before));
@@ -221,6 +226,37 @@ fn a_torn_end_is_cut_off_wherever_it_tore() {
     // Space that was given to the file, and never written.
     fs::write(&segment, [&whole[..before as usize], &[0; 300][..]].concat()).unwrap();
     assert_eq!(content(&open(copy.path()).unwrap()).unwrap(), expected(4));
+}
+
+/// A database that was closed knows how much of it there is, however the end of its log went.
+#[test]
+fn a_log_that_was_shortened_after_its_database_was_closed_is_an_error() {
+    for durability in [Durability::Buffered, Durability::Fsync] {
+        let directory = tempfile::tempdir().unwrap();
+        for (numbers, opened_again) in [(0..4, false), (4..8, true)] {
+            let options = DiskOptions { durability, ..DiskOptions::default() };
+            let database = Database::disk(directory.path(), options, Clock::deterministic(NOON, 7)).unwrap();
+            fill(&database, numbers);
+            database.close();
+            let [segment] = segments(directory.path()).try_into().unwrap();
+            let whole = fs::read(&segment).unwrap();
+            let end = whole.len() - frame::Writer::close(1).len();
+            for length in (48..end).step_by(17).chain([end - 1]) {
+                let copy = killed_copy(directory.path());
+                fs::write(&segments(copy.path())[0], &whole[..length]).unwrap();
+                let refused = open(copy.path()).map(drop);
+                let message = "commits that were there when the database was closed are missing";
+                assert!(
+                    matches!(&refused, Err(Error::Corrupt(text)) if text.contains(message)),
+                    "{length} bytes: {refused:?}"
+                );
+            }
+            // Nothing is lost with the mark itself.
+            let copy = killed_copy(directory.path());
+            fs::write(&segments(copy.path())[0], &whole[..whole.len() - 3]).unwrap();
+            assert_eq!(content(&open(copy.path()).unwrap()).unwrap(), expected(if opened_again { 8 } else { 4 }));
+        }
+    }
 }
 
 /// Opens and reads everything: an error, or what there is.
