@@ -10,6 +10,7 @@ from botocore.awsrequest import AWSResponse
 from botocore.config import Config
 from botocore.exceptions import NoCredentialsError, NoRegionError, ParamValidationError
 from conftest import create_table
+from tables import NEW_AND_OLD
 
 import fdyno
 
@@ -32,6 +33,32 @@ def test_a_configured_region_is_kept(db, monkeypatch):
     assert boto3.client("dynamodb").meta.region_name == "ap-south-1"
     assert boto3.client("dynamodb", "eu-west-1").meta.region_name == "eu-west-1"
     assert boto3.client("dynamodb", region_name="eu-west-1").meta.region_name == "eu-west-1"
+
+
+def test_who_names_no_region_gets_the_configured_one_and_no_session_for_each_call(db, monkeypatch):
+    def region():
+        create_table(db.client(), StreamSpecification=NEW_AND_OLD)
+        (stream,) = db.client("dynamodbstreams").list_streams()["Streams"]
+        return stream["StreamArn"].split(":")[3]
+
+    made = []
+    usual = botocore.session.Session
+    monkeypatch.setattr(botocore.session, "Session", lambda: made.append(1) or usual())
+    assert region() == "us-east-1"
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "ap-south-1")
+    assert region() == "ap-south-1"
+    monkeypatch.delenv("AWS_DEFAULT_REGION")
+    config = os.environ["AWS_CONFIG_FILE"]
+    for name in ("eu-west-3", "sa-east-1"):
+        with open(config, "w") as file:
+            file.write(f"[default]\nregion = {name}\n[profile other]\nregion = {name}-other\n# {name * len(made)}\n")
+        assert region() == name
+    monkeypatch.setenv("AWS_PROFILE", "other")
+    assert region() == "sa-east-1-other"
+    before = len(made)
+    for _ in range(50):
+        db.client().list_tables()
+    assert (len(made), before <= 5) == (before, True)
 
 
 def test_without_a_database_a_missing_region_is_an_error_as_ever():

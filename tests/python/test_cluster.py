@@ -10,6 +10,7 @@ import asyncio
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -130,6 +131,7 @@ def test_without_the_client_library_the_error_names_what_to_install_and_where_it
         assert "cluster file" not in text
     given = refusal(f"fdyno.connect('fdb:', client_library={missing!r})", FDB_LOCAL_CLIENT_LIBRARY_PATH="/other")
     assert f"{missing}, whose path was given, does not load" in given and "/other" not in given
+    assert "no such file" in given.lower(), "what the loader says"
 
 
 def test_without_a_name_for_the_library_the_error_lists_what_was_tried():
@@ -286,7 +288,8 @@ def test_a_process_ends_while_calls_are_under_way(double_library, tmp_path):
 
 @pytest.mark.skipif(not os.path.isdir("/proc/self/task"), reason="threads are counted in /proc")
 def test_many_calls_wait_together_without_a_thread_each(double_library, tmp_path):
-    db = fdyno.connect(f"fdb:{double.cluster_file(tmp_path, 'latency_ms=20')}")
+    slow = double.cluster_file(tmp_path, "latency_ms=200")
+    db = fdyno.connect(f"fdb:{slow}")
     create_table(db.client())
     # Whatever earlier tests have left running.
     before, threads = len(os.listdir("/proc/self/task")), []
@@ -302,3 +305,7 @@ def test_many_calls_wait_together_without_a_thread_each(double_library, tmp_path
     asyncio.run(main())
     assert db.client().scan(TableName="orders", Select="COUNT")["Count"] == 300
     assert max(threads) - before < 20
+    # The double writes down what it has counted when somebody opens a database on it.
+    fdyno.connect(f"fdb:{slow}?prefix=other")
+    counters = dict(line.split() for line in Path(f"{slow}.counters").read_text().splitlines())
+    assert int(counters["most_in_flight"]) >= 100, "they have waited one after the other"
