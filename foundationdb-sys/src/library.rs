@@ -5,7 +5,9 @@
 //! and what futures point to live in it.
 
 use std::env;
+use std::error::Error;
 use std::ffi::OsString;
+use std::iter;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
@@ -87,7 +89,7 @@ pub fn load(path: Option<&Path>) -> Result<(), LoadError> {
     let (path, library) = match named(path) {
         Some((path, by)) => match open(&path) {
             Ok(library) => (path, library),
-            Err(reason) => return Err(LoadError::Unloadable { path, by, reason: reason.to_string() }),
+            Err(reason) => return Err(LoadError::Unloadable { path, by, reason: with_sources(&reason) }),
         },
         None => open_systems()?,
     };
@@ -123,10 +125,18 @@ fn open_systems() -> Result<(PathBuf, Library), LoadError> {
     for name in SYSTEM {
         match open(Path::new(name)) {
             Ok(library) => return Ok((PathBuf::from(name), library)),
-            Err(reason) => names.push((*name, reason.to_string())),
+            Err(reason) => names.push((*name, with_sources(&reason))),
         }
     }
     Err(LoadError::NotFound { names })
+}
+
+/// An error and what it comes of: what the loader itself says is no part of the first.
+fn with_sources(error: &(dyn Error + 'static)) -> String {
+    iter::successors(Some(error), |error| <dyn Error>::source(*error))
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(": ")
 }
 
 fn open(path: &Path) -> Result<Library, libloading::Error> {
@@ -145,6 +155,8 @@ mod tests {
         assert!(matches!(&error, LoadError::Unloadable { path: named, .. } if named == path), "{error}");
         let text = "the FoundationDB client library /nowhere/libfdb_c.so, whose path was given, does not load: ";
         assert!(error.to_string().starts_with(text), "{error}");
+        #[cfg(target_os = "linux")]
+        assert!(error.to_string().contains("No such file"), "{error}");
         assert_eq!(loaded(), None);
     }
 
