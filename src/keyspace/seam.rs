@@ -74,7 +74,7 @@ impl Keyspace {
     }
 
     /// What a copy that is to have this incarnation takes along, in the order of the keys. Not: what is another database's
-    /// own (id, incarnation, what it is a copy of; the format version is written last), the ids of commits, which mean
+    /// own (id, incarnation, its clock, what it is a copy of; the format version is written last), the ids of commits, which mean
     /// something to who made them, and leases, which name processes that work on the source. Nor what only the copy has:
     /// samples of its own incarnation, and the seam before it.
     pub fn copied(&self, incarnation: u16) -> Vec<KeyRange> {
@@ -82,6 +82,7 @@ impl Keyspace {
             KeyRange::single(&self.format_version()),
             KeyRange::single(&self.database_id()),
             KeyRange::single(&self.incarnation()),
+            KeyRange::single(&self.clock()),
             KeyRange::single(&self.copy_state()),
             KeyRange::single(&self.finished_copy()),
             KeyRange::prefix(self.family(Family::CommitIds)),
@@ -149,7 +150,6 @@ mod tests {
         let takes = |key: &[u8]| keyspace.copied(3).iter().any(|range| range.contains(key));
         let taken = [
             keyspace.next_table_id(),
-            keyspace.clock(),
             keyspace.definitions(),
             keyspace.table_id(realm, "t"),
             keyspace.stream(realm, "t", "l"),
@@ -167,6 +167,7 @@ mod tests {
             keyspace.format_version(),
             keyspace.database_id(),
             keyspace.incarnation(),
+            keyspace.clock(),
             keyspace.copy_state(),
             keyspace.finished_copy(),
             keyspace.samples(3).begin,
@@ -178,7 +179,7 @@ mod tests {
         let ranges = keyspace.copied(3);
         assert!(ranges.windows(2).all(|pair| matches!(pair, [one, two] if one.end <= two.begin)));
         let must_be_free = |key: &[u8]| keyspace.empty_before_copy().iter().any(|range| range.contains(key));
-        assert!(taken.iter().chain(&left[..3]).all(|key| must_be_free(key)) && !must_be_free(&left[3]));
+        assert!(taken.iter().chain(&left[..4]).all(|key| must_be_free(key)) && !must_be_free(&left[4]));
         Ok(())
     }
 }

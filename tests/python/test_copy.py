@@ -128,6 +128,24 @@ def test_a_database_moves_to_a_cluster_and_back(client, source, destination, clu
     assert numbers == sorted(set(numbers)) and [change.time for change in after] == sorted(change.time for change in after)
 
 
+def test_a_copy_begins_with_its_machines_time(client, source, destination, cluster_url):
+    fdyno.copy(source, cluster_url)
+    with fdyno.connect(cluster_url) as db, db.activate():
+        db.clock.freeze()
+        db.clock.advance(hours=300)
+        put(client, "later")
+        last = list(db.changes("orders", region_name=REGION))[-1].time
+    with fdyno.connect(cluster_url) as db:
+        assert db.clock.frozen and db.clock.now() >= last
+    fdyno.copy(cluster_url, destination)
+    fdyno.copy(cluster_url, f"{cluster_url}-again")
+    for there in (destination, f"{cluster_url}-again"):
+        with fdyno.connect(there) as db, db.activate():
+            assert not db.clock.frozen and db.clock.now() < last
+            put(client, "earlier by the clock")
+            assert list(db.changes("orders", region_name=REGION))[-1].time >= last
+
+
 def test_an_interrupted_copy_of_a_database_in_memory_goes_on_unless_it_was_written_to(client, destination):
     with fdyno.local() as db:
         fill(client)
