@@ -281,7 +281,10 @@ def connect(
         raise ValueError(f"{url!r} has no durability: only 'file:' databases do")
     if isinstance(place, Cluster):
         if client_library is not None:
-            place = place.with_library(os.path.expanduser(os.fsdecode(client_library)))
+            library = os.fsdecode(client_library)
+            if not library:
+                raise ValueError("client_library='': the path of a library, or None")
+            place = place.with_library(os.path.expanduser(library))
         return Database(_fdyno.Core.cluster(*place, account, behaviour))
     if client_library is not None:
         raise ValueError(f"{url!r} needs no client library: only 'fdb:' databases do")

@@ -2,6 +2,7 @@
 //!
 //! Everything Python does becomes one of these functions; the rest of the room converts.
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 use pyo3::prelude::*;
@@ -326,7 +327,7 @@ pub struct Info<'a> {
     engine: &'static str,
     /// The directory of a database on disk, the cluster file of one on a cluster.
     #[serde(skip_serializing_if = "Option::is_none")]
-    path: Option<&'a Path>,
+    path: Option<Cow<'a, str>>,
     /// Bytes of an unfinished write, left by a crash, that were cut off when it was opened.
     #[serde(skip_serializing_if = "Option::is_none")]
     torn_bytes: Option<u64>,
@@ -359,7 +360,7 @@ pub fn info<'a>(store: &'a Store, account: &'a str) -> Info<'a> {
     let database = store.database();
     Info {
         engine: database.engine(),
-        path: database.path(),
+        path: database.path().map(Path::to_string_lossy),
         torn_bytes: database.torn_bytes(),
         version: env!("CARGO_PKG_VERSION"),
         account,

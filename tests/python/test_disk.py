@@ -28,6 +28,12 @@ def put(client, number):
     client.put_item(TableName="orders", Item={"pk": {"S": str(number)}})
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="a path is bytes there")
+def test_a_directory_whose_name_is_no_text_is_told_as_well_as_can_be(tmp_path):
+    with fdyno.connect(Path(os.fsdecode(bytes(tmp_path) + b"/d\xff"))) as db:
+        assert db.info()["path"] == f"{tmp_path}/d\N{REPLACEMENT CHARACTER}"
+
+
 @pytest.mark.parametrize("durability", ["buffered", "fsync"])
 def test_items_and_changes_are_there_when_it_is_opened_again(client, directory, durability):
     url = f"file:{directory}"
@@ -258,7 +264,7 @@ def test_damage_is_an_error_that_names_the_file(client, directory):
         create_table(client)
         for number in range(5):
             put(client, number)
-    [segment] = (directory / "log").iterdir()
+    [segment] = (directory / "log").glob("*.log")
     content = bytearray(segment.read_bytes())
     content[len(content) // 2] ^= 1
     segment.write_bytes(content)
