@@ -26,6 +26,8 @@ mod cluster;
 mod cluster_file;
 #[path = "../src/kv/contract/double.rs"]
 mod double;
+#[path = "streams/expiry.rs"]
+mod expiry;
 #[path = "streams/house.rs"]
 mod house;
 #[path = "streams/journal.rs"]

@@ -4,6 +4,7 @@ use fdyno::api::Operation;
 use serde_json::{Map, Value as Json, json};
 
 use super::{Heard, Writer};
+use crate::expiry;
 use crate::house::House;
 use crate::journal::{Effect, Entry, Outcome, Part, Spot, TABLES};
 use crate::met::Met;
@@ -47,14 +48,22 @@ impl Writer {
         // So that doing it twice would make another item.
         let hits = after["hits"]["N"].as_str().map_or(0, |hits| hits.parse().expect("a whole number"));
         after["hits"] = json!({ "N": (hits + 1).to_string() });
+        let mut values = json!({ ":mark": { "S": mark }, ":score": score, ":one": { "N": "1" } });
+        let mut sets = "mark = :mark, score = :score".to_owned();
+        if expiry::is_possible(spot)
+            && let Some(expires) = expiry::drawn(&mut self.random, self.clock.now().millis())
+        {
+            values[":expires"] = expires;
+            sets += ", expires = :expires";
+        }
         Planned {
             part: Part { replaced: self.known(spot), ..Part::new(spot, Effect::Writes(mark.clone())) },
             verb: "Update",
             request: json!({
                 "TableName": TABLES[spot.table],
                 "Key": spot.key(),
-                "UpdateExpression": "SET mark = :mark, score = :score ADD hits :one",
-                "ExpressionAttributeValues": { ":mark": { "S": mark }, ":score": score, ":one": { "N": "1" } },
+                "UpdateExpression": format!("SET {sets} ADD hits :one"),
+                "ExpressionAttributeValues": values,
             }),
             after: Some(after),
         }

@@ -72,6 +72,33 @@ pub enum Answer {
     Unknown,
 }
 
+/// A move of the clock through all that fell due on the way.
+#[derive(Clone, Copy, Debug)]
+pub struct Passage {
+    pub invoked: u64,
+    pub returned: u64,
+    pub from: i64,
+    pub to: i64,
+}
+
+/// What there is to know of a run's time when it is over.
+#[derive(Debug)]
+pub struct Chronicle {
+    /// How far the clock was ever behind what it had shown.
+    pub set_back: i64,
+    /// What it showed in the end, when all that was due had been done.
+    pub end: i64,
+    pub passages: Vec<Passage>,
+    /// Whether each call that writes first deletes all that has expired: one at a time, on an engine that none shares.
+    pub calls_expire_all: bool,
+}
+
+/// What the clock has shown, and what it showed before it began the move that it makes now, if it does.
+struct Shown {
+    millis: Vec<i64>,
+    settled: usize,
+}
+
 pub struct House {
     pub engine: Engine,
     pub clock: Clock,
@@ -82,8 +109,10 @@ pub struct House {
     time: RwLock<()>,
     flights: Flights,
     ticks: AtomicU64,
-    /// What the clock has shown.
-    shown: Mutex<Vec<i64>>,
+    shown: Mutex<Shown>,
+    /// Whether what processes share says how the clock is set.
+    tells_clock: bool,
+    passages: Mutex<Vec<Passage>>,
     restarts: AtomicUsize,
     seed: u64,
 }
@@ -110,7 +139,9 @@ impl House {
             time: RwLock::default(),
             flights: Flights::default(),
             ticks: AtomicU64::new(1),
-            shown: Mutex::new(vec![START_MILLIS]),
+            shown: Mutex::new(Shown { millis: vec![START_MILLIS], settled: 0 }),
+            tells_clock: seed.is_multiple_of(2),
+            passages: Mutex::default(),
             restarts: AtomicUsize::new(0),
             seed,
         };
@@ -182,15 +213,55 @@ impl House {
         self.flights.landed.notify_all();
     }
 
-    /// Moves the clock, when nobody holds it.
-    pub fn advance(&self, millis: i64) {
+    /// Moves the clock, when nobody holds it. Either it passes through all that falls due, in its order, or it leaps, and
+    /// calls find what is due.
+    pub fn advance(&self, millis: i64, passes: bool) {
         let _nobody_holds_it = self.time.write().unwrap_or_else(PoisonError::into_inner);
-        let mut shown = self.shown();
-        self.clock.advance(millis);
-        shown.push(self.clock.now().millis());
+        let handles = self.handles();
+        let from = self.clock.now();
+        let to = from.plus_millis(millis);
+        // From now on it may show any time up to this one.
+        let moves = self.shown().begin(to.millis());
+        let store = &handles[moves % handles.len()];
+        let is_shared = store.database().is_shared();
+        let invoked = self.tick();
+        if passes && (self.tells_clock || !is_shared) {
+            insist(|| store.travel_to(to));
+            if millis >= 0 {
+                let (from, to) = (from.millis(), to.millis());
+                self.passages().push(Passage { invoked, returned: self.tick(), from, to });
+            }
+        } else if is_shared && self.tells_clock {
+            insist(|| store.move_clock(|clock| clock.travel_to(to)));
+        } else {
+            self.clock.travel_to(to);
+        }
+        self.shown().settle();
     }
 
-    fn shown(&self) -> MutexGuard<'_, Vec<i64>> {
+    /// Deletes all that has expired, with the clock where it is, when nothing fails any more.
+    pub fn expire(&self) {
+        let store = self.store();
+        insist(|| store.travel_to(self.clock.now()));
+    }
+
+    pub fn chronicle(&self, threads: bool) -> Chronicle {
+        let (shown, passages) = (self.shown(), self.passages().clone());
+        let mut latest = i64::MIN;
+        let behind = shown.millis.iter().map(|millis| {
+            latest = latest.max(*millis);
+            latest - millis
+        });
+        let set_back = behind.max().unwrap_or_default();
+        let calls_expire_all = !threads && !self.store().database().is_shared();
+        Chronicle { set_back, end: self.clock.now().millis(), passages, calls_expire_all }
+    }
+
+    fn passages(&self) -> MutexGuard<'_, Vec<Passage>> {
+        self.passages.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn shown(&self) -> MutexGuard<'_, Shown> {
         self.shown.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -199,12 +270,13 @@ impl House {
     }
 
     fn timed<T>(&self, work: impl FnOnce() -> T) -> (Span, T) {
-        let (before, invoked) = (self.shown().len() - 1, self.tick());
+        let (before, invoked) = (self.shown().settled, self.tick());
         let done = work();
         let (returned, shown) = (self.tick(), self.shown());
-        let most = |shown: &[i64]| shown.iter().copied().fold(i64::MIN, i64::max);
-        let least = shown[before..].iter().copied().fold(i64::MAX, i64::min);
-        let span = Span { invoked, returned, clock: (least, most(&shown[before..])), latest: most(&shown) };
+        let most = |millis: &[i64]| millis.iter().copied().fold(i64::MIN, i64::max);
+        let meanwhile = &shown.millis[before..];
+        let least = meanwhile.iter().copied().fold(i64::MAX, i64::min);
+        let span = Span { invoked, returned, clock: (least, most(meanwhile)), latest: most(&shown.millis) };
         drop(shown);
         (span, done)
     }
@@ -284,6 +356,26 @@ impl House {
 
     pub fn realm() -> Realm {
         Realm { account: "000000000000".to_owned(), region: "eu-west-1".to_owned() }
+    }
+}
+
+impl Shown {
+    /// The clock is on its way to this time; how often it was moved before.
+    fn begin(&mut self, to: i64) -> usize {
+        self.millis.push(to);
+        self.settled
+    }
+
+    /// It has come there.
+    fn settle(&mut self) {
+        self.settled = self.millis.len() - 1;
+    }
+}
+
+/// Does what may be done twice until it is done.
+fn insist<Fut: Future<Output = Result<(), Error>>>(work: impl Fn() -> Fut) {
+    while let Err(error) = block_on(work()) {
+        assert!(is_injected(&error) || is_unknown(&error), "moving the clock: {error}");
     }
 }
 

@@ -1,7 +1,8 @@
 //! The second proof: a stream replayed into an empty database makes the same table, to the byte.
 //!
 //! Rows, index entries and counts are compared as they are stored, without the table's number, which another database may
-//! give differently. A row that lies in chunks names them by a random id, so of such rows the content is compared.
+//! give differently. A row that lies in chunks names them by a random id, so of such rows the content is compared. The hidden
+//! index of a time to live is compared like the others. The replica lets nothing expire: it is told what did.
 
 use std::collections::BTreeMap;
 
@@ -9,13 +10,17 @@ use fdyno::api::{Operation, dispatch, json as protocol};
 use fdyno::clock::{Clock, Timestamp};
 use fdyno::keyspace::{BlobPointer, KeyRange, Keyspace, Stored, TableId, TableSpace, reassemble};
 use fdyno::kv::{Database, RangeRead};
-use fdyno::store::Store;
+use fdyno::store::{Options, Store};
 use futures_executor::block_on;
 use serde_json::{Value as Json, json};
 
+use crate::expiry;
 use crate::house::{House, PREFIX, START_MILLIS};
 use crate::journal::{TABLES, Table, add_index, create_table};
 use crate::reader::Number;
+
+/// How soon a time to live may be changed again.
+const CHANGE_INTERVAL_MILLIS: i64 = 60 * 60 * 1000;
 
 /// A row as it is compared: its size by the item-size rule, and the encoded item.
 #[derive(Debug, PartialEq)]
@@ -70,12 +75,34 @@ fn stored(store: &Store, table: Table) -> BTreeMap<Vec<u8>, Value> {
     rows.chain(others.map(|(key, value)| (relative(&key), Value::Raw(value)))).collect()
 }
 
+/// Switches the time to live on as often as was tried in `store`, where it may have failed and been taken back: so the
+/// index has the same number.
+fn enable_expiry(store: &Store, replica: &Store) {
+    let index = |store: &Store| {
+        let definition = block_on(store.current_table(&House::realm(), TABLES[expiry::TABLE])).expect("a table");
+        definition.time_to_live.as_ref().expect("a time to live").index
+    };
+    call(replica, Operation::UpdateTimeToLive, &expiry::enable());
+    while index(replica) < index(store) {
+        for enabled in [false, true] {
+            let mut request = expiry::enable();
+            request["TimeToLiveSpecification"]["Enabled"] = enabled.into();
+            replica.clock().advance(CHANGE_INTERVAL_MILLIS);
+            call(replica, Operation::UpdateTimeToLive, &request);
+        }
+    }
+}
+
 /// Replays a stream of both images into an empty database, and compares what that has with what `store` has. `added` says
 /// that the first table was given its index meanwhile.
 pub fn check(store: &Store, table: Table, records: &BTreeMap<Number, Json>, added: bool) {
     let database = Database::memory(Clock::deterministic(Timestamp(START_MILLIS), 1));
-    let replica = block_on(Store::open(database, PREFIX.to_vec())).expect("an empty database");
+    let options = Options { ttl_interval_millis: None, ..Options::default() };
+    let replica = block_on(Store::open_with(database, PREFIX.to_vec(), options)).expect("an empty database");
     call(&replica, Operation::CreateTable, &create_table(table));
+    if table == expiry::TABLE {
+        enable_expiry(store, &replica);
+    }
     if added && table == 0 {
         call(&replica, Operation::UpdateTable, &add_index());
     }

@@ -11,6 +11,7 @@ use std::thread;
 use fdyno::api::Operation;
 use serde_json::Value as Json;
 
+use crate::expiry;
 use crate::house::{Engine, House};
 use crate::journal::{Entry, TABLES, add_index, create_table};
 use crate::met::Met;
@@ -46,7 +47,8 @@ struct Stage<'a> {
 /// What a writer wants done between two of its turns.
 enum Wish {
     Nothing,
-    Step(i64),
+    /// By so many milliseconds, through all that falls due on the way or not.
+    Step(i64, bool),
     Restart,
 }
 
@@ -60,8 +62,8 @@ struct Lag {
 
 fn wish(random: &mut fastrand::Rng, sets_back: bool) -> Wish {
     match random.u8(0..100) {
-        0..=7 => Wish::Step(STEPS[random.usize(0..STEPS.len())]),
-        8 if sets_back => Wish::Step(-HOUR / 2),
+        0..=7 => Wish::Step(STEPS[random.usize(0..STEPS.len())], random.bool()),
+        8 if sets_back => Wish::Step(-HOUR / 2, random.bool()),
         9..=11 => Wish::Restart,
         _ => Wish::Nothing,
     }
@@ -106,11 +108,12 @@ pub fn run(seed: u64, engine: Engine, threads: bool, met: &Met) -> Outcome {
         };
         Archive::new(&house, table, description["LatestStreamArn"].as_str().expect("an ARN"))
     });
+    switch_on_expiry(&house);
     let sets_back = seed % 4 == 3;
     let adds_index = matches!(engine, Engine::Disk(_)) && seed.is_multiple_of(2);
     let (stepping, bell) = (Mutex::default(), Bell::default());
     let stage = Stage { house, archives, met, sets_back, adds_index, stepping, bell };
-    let mut writers: Vec<Writer> = (0..WRITERS).map(|number| Writer::new(number, seed)).collect();
+    let mut writers: Vec<Writer> = (0..WRITERS).map(|number| Writer::new(number, seed, stage.house.clock.clone())).collect();
     let mut readers = readers(seed);
     if threads {
         stage.play_on_threads(seed, &mut writers, &mut readers);
@@ -121,13 +124,23 @@ pub fn run(seed: u64, engine: Engine, threads: bool, met: &Met) -> Outcome {
     house.fired().into_iter().for_each(|fault| met.saw(fault));
     let records = archives.map(Archive::into_records);
     let entries: Vec<Entry> = writers.into_iter().flat_map(|writer| writer.entries).collect();
-    verdict::judge(&entries, [&records[0], &records[1]], &readers, !sets_back, met);
+    verdict::judge(&entries, [&records[0], &records[1]], &readers, &house.chronicle(threads), met);
     let store = house.store();
     for (table, records) in records.iter().enumerate() {
         replay::check(&store, table, records, adds_index);
     }
     let readings = readers.iter().map(|reader| reader.readings.len()).sum();
     Outcome { records, requests: entries.len(), readings }
+}
+
+/// Switches the time to live of one of the tables on; handles that have no way to hear of it are opened again.
+fn switch_on_expiry(house: &House) {
+    if let (_, Err(error)) = house.insist(0, Operation::UpdateTimeToLive, &expiry::enable()) {
+        // A fault may have hidden that it was switched on.
+        assert_eq!(error.to_string(), "TimeToLive is already enabled");
+    }
+    house.restart();
+    house.restart();
 }
 
 impl Stage<'_> {
@@ -163,15 +176,15 @@ impl Stage<'_> {
             match wish(&mut random, self.sets_back) {
                 Wish::Nothing => {}
                 Wish::Restart => self.house.restart(),
-                Wish::Step(millis) => {
-                    self.step(readers, millis);
+                Wish::Step(millis, passes) => {
+                    self.step(readers, millis, passes);
                     steps += 1;
                     if millis == LONGEST_STEP {
                         // What they are about to read is taken away under the eyes of those who do not keep up.
                         let is_late = |reader: &&mut Reader| !matches!(reader.habit, Habit::Keeper { .. });
                         let late = readers.iter_mut().filter(is_late);
                         late.for_each(|reader| reader.take_place(&self.house, self.archive(reader), self.met));
-                        self.step(readers, 6 * MINUTE);
+                        self.step(readers, 6 * MINUTE, !passes);
                     }
                 }
             }
@@ -184,14 +197,15 @@ impl Stage<'_> {
         }
         writers.iter_mut().for_each(|writer| writer.finish(&self.house));
         self.house.calm();
+        self.house.expire();
         readers.iter_mut().for_each(|reader| self.read_to_tip(reader));
     }
 
     /// Moves the clock when those who keep up have read to the tip.
-    fn step(&self, readers: &mut [Reader], millis: i64) {
+    fn step(&self, readers: &mut [Reader], millis: i64, passes: bool) {
         let keepers = readers.iter_mut().filter(|reader| matches!(reader.habit, Habit::Keeper { .. }));
         keepers.for_each(|reader| self.read_to_tip(reader));
-        self.house.advance(millis);
+        self.house.advance(millis, passes);
     }
 
     fn play_on_threads(&self, seed: u64, writers: &mut [Writer], readers: &mut [Reader]) {
@@ -207,6 +221,7 @@ impl Stage<'_> {
                 .collect();
             let outcomes: Vec<_> = writing.into_iter().map(thread::ScopedJoinHandle::join).collect();
             self.house.calm();
+            self.house.expire();
             self.bell.ring(|news| news.over = true);
             for outcome in outcomes {
                 outcome.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
@@ -229,7 +244,7 @@ impl Stage<'_> {
             match wish(&mut random, self.sets_back) {
                 Wish::Nothing => self.bell.ring(|_| {}),
                 Wish::Restart => self.house.restart(),
-                Wish::Step(millis) => {
+                Wish::Step(millis, passes) => {
                     let _one_at_a_time = self.stepping.lock().unwrap_or_else(PoisonError::into_inner);
                     if self.house.has_forsaken_calls() {
                         writer.settle_one(&self.house);
@@ -238,7 +253,7 @@ impl Stage<'_> {
                     if !self.bell.wait_for_keepers() {
                         return;
                     }
-                    self.house.advance(millis);
+                    self.house.advance(millis, passes);
                     self.bell.ring(|news| news.steps += 1);
                 }
             }

@@ -2,8 +2,11 @@
 //!
 //! Of each commit it is found out which request made it. Then every acknowledged request must have made exactly one, in
 //! the order of its parts, or none if it changed nothing; refused ones none; of those whose outcome is unknown one or none.
+//! Commits that no request made are the service's, which deletes what has expired (`deletions.rs`).
 //! Each key has one line of images; no request's commit stands before one that was acknowledged before it began; times
 //! do not decrease; and each reading is a piece of the one order without a hole, from where it was to start.
+
+mod deletions;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,16 +14,25 @@ use fdyno::keyspace::Position;
 use fdyno::kv::Versionstamp;
 use serde_json::Value as Json;
 
+use crate::house::Chronicle;
 use crate::journal::{Effect, Entry, Mark, Outcome, Part, Table};
 use crate::met::Met;
 use crate::reader::{DAY, End, Habit, Number, Reader, Reading, Start, created};
 
-/// A record, and the request that made it.
+/// A record, and who made it.
 struct Told {
     record: Json,
     number: Number,
     created: i64,
-    entry: usize,
+    origin: Origin,
+}
+
+#[derive(Clone, Copy)]
+enum Origin {
+    Unknown,
+    Request(usize),
+    /// The service, later than a call that began at the first tick, and before one was acknowledged at the second.
+    Service(u64, u64),
 }
 
 impl Told {
@@ -35,6 +47,10 @@ impl Told {
     fn keys(&self) -> &Json {
         &self.record["dynamodb"]["Keys"]
     }
+
+    fn is_by_service(&self) -> bool {
+        self.record.get("userIdentity").is_some()
+    }
 }
 
 /// The records of one commit, of both tables: their numbers in `told`.
@@ -46,8 +62,14 @@ struct Trial<'a> {
     commits: BTreeMap<(u16, Versionstamp), Commit>,
 }
 
-/// Judges a run that is over. `exact` says that the clock was never set back.
-pub fn judge(entries: &[Entry], records: [&BTreeMap<Number, Json>; 2], readers: &[Reader], exact: bool, met: &Met) {
+/// Judges a run that is over.
+pub fn judge(
+    entries: &[Entry],
+    records: [&BTreeMap<Number, Json>; 2],
+    readers: &[Reader],
+    chronicle: &Chronicle,
+    met: &Met,
+) {
     let mut commits: BTreeMap<_, Commit> = BTreeMap::new();
     let told = [0, 1].map(|table| {
         let of_table = records[table].iter().enumerate();
@@ -55,14 +77,16 @@ pub fn judge(entries: &[Entry], records: [&BTreeMap<Number, Json>; 2], readers: 
             .map(|(at, (number, record))| {
                 let position = Position::parse(number).expect("a sequence number");
                 commits.entry((position.incarnation, position.stamp)).or_default().push((table, at));
-                Told { record: record.clone(), number: number.clone(), created: created(record), entry: usize::MAX }
+                Told { record: record.clone(), number: number.clone(), created: created(record), origin: Origin::Unknown }
             })
             .collect()
     });
     let mut trial = Trial { entries, told, commits };
     trial.judge_records();
     trial.find_requests(met);
-    trial.judge_order(exact);
+    trial.find_when_the_service_acted();
+    trial.judge_order(chronicle.set_back == 0);
+    trial.judge_deletions(chronicle, met);
     for reader in readers {
         trial.judge_reader(reader, met);
     }
@@ -146,6 +170,9 @@ impl Trial<'_> {
         let mut found: Vec<Option<&Commit>> = vec![None; self.entries.len()];
         for commit in self.commits.values() {
             let first = self.record(commit[0]);
+            if first.is_by_service() {
+                continue;
+            }
             let writer = commit.iter().find_map(|at| self.record(*at).mark("NewImage").map(Mark::from));
             let candidates = match writer {
                 Some(mark) => vec![*writers.get(&mark).unwrap_or_else(|| panic!("nobody wrote {mark}"))],
@@ -188,7 +215,7 @@ impl Trial<'_> {
             found.into_iter().enumerate().filter_map(|(number, commit)| Some((number, commit?.clone()))).collect();
         for (number, commit) in made {
             for (table, at) in commit {
-                self.told[table][at].entry = number;
+                self.told[table][at].origin = Origin::Request(number);
             }
         }
     }
@@ -237,14 +264,24 @@ impl Trial<'_> {
         Ok(())
     }
 
+    /// The tick at which the call began that made it, or an earlier one.
     fn invoked(&self, told: &Told) -> u64 {
-        self.entries[told.entry].span.invoked
+        match told.origin {
+            Origin::Request(number) => self.entries[number].span.invoked,
+            Origin::Service(invoked, _) => invoked,
+            Origin::Unknown => 0,
+        }
     }
 
-    /// When it was acknowledged, if it was.
+    /// The tick by which it was acknowledged, if it was, or a later one by which it had happened.
     fn returned(&self, told: &Told) -> u64 {
-        let entry = &self.entries[told.entry];
-        if entry.outcome == Outcome::Done { entry.span.returned } else { u64::MAX }
+        match told.origin {
+            Origin::Request(number) if self.entries[number].outcome == Outcome::Done => {
+                self.entries[number].span.returned
+            }
+            Origin::Service(_, returned) => returned,
+            Origin::Request(_) | Origin::Unknown => u64::MAX,
+        }
     }
 
     /// Commits stand in an order in which they can have happened, with times that the clock showed meanwhile.
@@ -252,7 +289,8 @@ impl Trial<'_> {
         let mut latest = 0;
         for commit in self.commits.values() {
             let told = self.record(commit[0]);
-            let span = self.entries[told.entry].span;
+            let Origin::Request(entry) = told.origin else { continue };
+            let span = self.entries[entry].span;
             assert!(
                 self.returned(told) > latest,
                 "acknowledged before something began that stands before it: {}",

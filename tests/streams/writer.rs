@@ -9,9 +9,11 @@ mod batches;
 use std::collections::{BTreeMap, BTreeSet};
 
 use fdyno::api::Operation;
+use fdyno::clock::Clock;
 use fdyno::kv::Durability;
 use serde_json::{Value as Json, json};
 
+use crate::expiry;
 use crate::house::{Answer, Engine, House, Span};
 use crate::journal::{Effect, Entry, Mark, Outcome, Part, Spot, TABLES};
 use crate::met::Met;
@@ -23,6 +25,8 @@ const OWN: u8 = 3;
 pub struct Writer {
     number: usize,
     random: fastrand::Rng,
+    /// By which it says when items expire.
+    clock: Clock,
     requests: u32,
     /// In which of its requests it writes items as large as they may be.
     largest_at: Option<u32>,
@@ -53,9 +57,10 @@ fn mark_of(item: Option<&Json>) -> Option<Mark> {
 }
 
 impl Writer {
-    pub fn new(number: usize, seed: u64) -> Self {
+    pub fn new(number: usize, seed: u64, clock: Clock) -> Self {
         Self {
             number,
+            clock,
             random: fastrand::Rng::with_seed(seed << 8 ^ number as u64),
             requests: 0,
             largest_at: (number == 0 && seed.is_multiple_of(8)).then_some(15),
@@ -127,6 +132,11 @@ impl Writer {
         }
         if random.bool() {
             item["score"] = json!({ "N": format!("{}.5", random.u8(0..4)) });
+        }
+        if expiry::is_possible(spot)
+            && let Some(expires) = expiry::drawn(random, self.clock.now().millis())
+        {
+            item[expiry::ATTRIBUTE] = expires;
         }
         if random.u8(0..4) == 0 {
             let photos = ["AA==", "AAEC", "/////w=="];
@@ -273,13 +283,19 @@ impl Writer {
         let fresh = self.item(spot, &mark);
         let mut sets = vec!["mark = :mark"];
         let mut values = json!({ ":mark": { "S": mark }, ":one": { "N": "1" } });
-        for (name, set) in [("team", "team = :team"), ("score", "score = :score"), ("note", "note = :note")] {
+        let optional = ["team = :team", "score = :score", "note = :note", "expires = :expires"];
+        for (name, set) in optional.map(|set| (set.split(' ').next().unwrap_or_default(), set)) {
             if let Some(value) = fresh.get(name) {
                 sets.push(set);
                 values[format!(":{name}")] = value.clone();
             }
         }
-        let remove = if self.random.u8(0..3) == 0 { " REMOVE photo, tags" } else { "" };
+        let remove = match self.random.u8(0..6) {
+            0 | 1 => " REMOVE photo, tags",
+            // What does not expire any more stays.
+            2 | 3 if expiry::is_possible(spot) && fresh.get(expiry::ATTRIBUTE).is_none() => " REMOVE expires",
+            _ => "",
+        };
         let returned = if spot.owner.is_some() { "ALL_NEW" } else { "ALL_OLD" };
         let request = json!({
             "TableName": TABLES[spot.table],
