@@ -1,10 +1,11 @@
 //! Never lost, never doubled: what writers know they did, against what every consumer of the streams was given.
 //!
 //! Each seed is one run (`streams/run.rs`): writers and consumers on a database whose clock is moved past the 24 hours
-//! again and again, that is opened anew in the midst of it, and whose commits may end unknown. When all is over, every
-//! acknowledged mutation must have been told exactly once, in one order (`streams/verdict.rs`); and the streams, replayed
-//! into an empty database, must make the same tables to the byte (`streams/replay.rs`). On one thread a run is a function of
-//! its seed; on many it is not.
+//! again and again, that is opened anew in the midst of it, and whose commits may end unknown; of one table the service
+//! deletes items whose time to live is over, while writers give them more, or take it from them. When all is over, every
+//! acknowledged mutation must have been told exactly once, in one order (`streams/verdict.rs`), and every deletion by the
+//! service once, neither early nor never (`streams/deletions.rs`); and the streams, replayed into an empty database, must make
+//! the same tables to the byte (`streams/replay.rs`). On one thread a run is a function of its seed; on many it is not.
 //!
 //! That these tests can fail was tried: each of these changes of the crate, made alone, turned at least one of ten seeds red.
 //!
@@ -67,6 +68,20 @@ const ALWAYS: &[&str] = &[
 ];
 /// What many runs must have met.
 const OFTEN: &[&str] = &["a reader that has missed records"];
+/// What runs must have met of items whose time to live is over.
+const EXPIRY: &[&str] = &[
+    "an item that expired as time passed through its moment",
+    "an item that expired by a call that found it due",
+    "a write that met an expired item",
+];
+/// What many runs must have met of them.
+const EXPIRY_OFTEN: &[&str] = &[
+    "an item that expired late, when the clock had leapt",
+    "an item that was given more time and outlived its old moment",
+    "an item that was to expire no more and outlived its old moment",
+    "an item that expired too long ago and was kept",
+    "an expiry that is no number and was ignored",
+];
 /// What runs must have met where outcomes can be unknown to the database itself, or writers can hang up.
 const UNKNOWN: &[&str] = &["an unknown outcome, and it did not happen"];
 
@@ -87,29 +102,29 @@ fn prove(engine: Engine, threads: bool, usual: u64, wanted: &[&[&'static str]]) 
 
 #[test]
 fn on_one_thread_with_faults_each_acknowledged_change_is_told_once() {
-    prove(Engine::Faults, false, 50, &[ALWAYS, OFTEN, UNKNOWN]);
+    prove(Engine::Faults, false, 50, &[ALWAYS, OFTEN, EXPIRY, EXPIRY_OFTEN, UNKNOWN]);
 }
 
 #[test]
 fn on_many_threads_with_faults_each_acknowledged_change_is_told_once() {
-    prove(Engine::Faults, true, 30, &[ALWAYS, OFTEN, UNKNOWN]);
+    prove(Engine::Faults, true, 50, &[ALWAYS, OFTEN, EXPIRY, EXPIRY_OFTEN, UNKNOWN]);
 }
 
 #[test]
 fn on_a_disk_that_is_opened_again_and_again_each_acknowledged_change_is_told_once() {
-    prove(Engine::Disk(Durability::Buffered), true, 20, &[ALWAYS, OFTEN]);
+    prove(Engine::Disk(Durability::Buffered), true, 50, &[ALWAYS, OFTEN, EXPIRY, EXPIRY_OFTEN]);
 }
 
 #[test]
 fn on_a_disk_that_syncs_each_acknowledged_change_is_told_once() {
-    prove(Engine::Disk(Durability::Fsync), true, 20, &[ALWAYS, OFTEN]);
+    prove(Engine::Disk(Durability::Fsync), true, 50, &[ALWAYS, OFTEN, EXPIRY, EXPIRY_OFTEN]);
 }
 
 #[test]
 fn on_a_cluster_each_acknowledged_change_is_told_once() {
     let faults: Vec<_> = cluster::FAULTS.split_whitespace().filter_map(|fault| fault.split_once('=')).collect();
     let faults: Vec<&str> = faults.into_iter().map(|(name, _)| name).collect();
-    prove(Engine::Cluster, true, 4, &[ALWAYS, UNKNOWN, &faults]);
+    prove(Engine::Cluster, true, 4, &[ALWAYS, EXPIRY, UNKNOWN, &faults]);
 }
 
 #[test]

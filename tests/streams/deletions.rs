@@ -138,11 +138,16 @@ impl Trial<'_> {
             let Some(moment) = life.moment.filter(|moment| *moment > life.written.created) else { continue };
             let missed = self.told.iter().flatten().find(|told| {
                 let Origin::Request(number) = told.origin else { return false };
-                let is_beside = told.number > life.written.number
-                    && life.ended.is_none_or(|ended| told.number <= ended.number);
+                let is_beside =
+                    told.number > life.written.number && life.ended.is_none_or(|ended| told.number <= ended.number);
                 is_beside && self.returned(told) < u64::MAX && self.entries[number].span.clock.0 >= moment
             });
-            assert!(missed.is_none(), "a call left {} there: {}", life.image, missed.map_or(&Json::Null, |told| &told.record));
+            assert!(
+                missed.is_none(),
+                "a call left {} there: {}",
+                life.image,
+                missed.map_or(&Json::Null, |told| &told.record)
+            );
         }
     }
 
@@ -154,7 +159,9 @@ impl Trial<'_> {
                 None if life.image.get(ATTRIBUTE).is_some() && outlived(life.written.created + 1_000) => {
                     met.saw("an expiry that is no number and was ignored");
                 }
-                Some(moment) if moment <= life.written.created - FIVE_YEARS && outlived(life.written.created + 1_000) => {
+                Some(moment)
+                    if moment <= life.written.created - FIVE_YEARS && outlived(life.written.created + 1_000) =>
+                {
                     met.saw("an item that expired too long ago and was kept");
                 }
                 _ => {}

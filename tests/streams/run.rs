@@ -113,7 +113,8 @@ pub fn run(seed: u64, engine: Engine, threads: bool, met: &Met) -> Outcome {
     let adds_index = matches!(engine, Engine::Disk(_)) && seed.is_multiple_of(2);
     let (stepping, bell) = (Mutex::default(), Bell::default());
     let stage = Stage { house, archives, met, sets_back, adds_index, stepping, bell };
-    let mut writers: Vec<Writer> = (0..WRITERS).map(|number| Writer::new(number, seed, stage.house.clock.clone())).collect();
+    let mut writers: Vec<Writer> =
+        (0..WRITERS).map(|number| Writer::new(number, seed, stage.house.clock.clone())).collect();
     let mut readers = readers(seed);
     if threads {
         stage.play_on_threads(seed, &mut writers, &mut readers);

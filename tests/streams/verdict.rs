@@ -77,7 +77,12 @@ pub fn judge(
             .map(|(at, (number, record))| {
                 let position = Position::parse(number).expect("a sequence number");
                 commits.entry((position.incarnation, position.stamp)).or_default().push((table, at));
-                Told { record: record.clone(), number: number.clone(), created: created(record), origin: Origin::Unknown }
+                Told {
+                    record: record.clone(),
+                    number: number.clone(),
+                    created: created(record),
+                    origin: Origin::Unknown,
+                }
             })
             .collect()
     });
