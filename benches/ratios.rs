@@ -12,6 +12,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use fdyno::api::{Operation, Response, dispatch, json};
 use fdyno::clock::Clock;
 use fdyno::item::{AttributeValue, Item, Number};
 use fdyno::kv::Database;
@@ -158,10 +159,10 @@ fn processor_time() -> Option<Duration> {
 }
 
 /// Millions of records a second that pages of a thousand come to.
-fn rate(records: usize, start: Cursor, read: impl Fn(Cursor) -> Outcome<(usize, Cursor)>) -> Outcome<f64> {
+fn rate<P: Clone>(records: usize, start: P, read: impl Fn(P) -> Outcome<(usize, P)>) -> Outcome<f64> {
     let mut rounds = Vec::new();
     for _ in 0..9 {
-        let (mut cursor, mut seen) = (start, 0);
+        let (mut cursor, mut seen) = (start.clone(), 0);
         let (begin, clock) = (processor_time(), Instant::now());
         while seen < records {
             let (count, place) = read(cursor)?;
@@ -174,7 +175,30 @@ fn rate(records: usize, start: Cursor, read: impl Fn(Cursor) -> Outcome<(usize, 
     Ok(records as f64 / median(rounds).as_secs_f64() / 1e6)
 }
 
-/// Reading as GetRecords does, and decoding every record.
+/// An iterator over all of a stream.
+fn iterator(store: &Store, stream: &Stream) -> Outcome<String> {
+    let request = serde_json::json!({
+        "StreamArn": stream.arn(), "ShardId": stream.shard_id(), "ShardIteratorType": "TRIM_HORIZON",
+    });
+    let request = json::request(Operation::GetShardIterator, request.to_string().as_bytes())?;
+    match now(dispatch(store, &realm(), request))? {
+        Response::GetShardIterator(answer) => Ok(answer.shard_iterator),
+        _ => unreachable!("the answer of another operation"),
+    }
+}
+
+/// GetRecords as a client of HTTP has it: the number of records, and the iterator behind them. The answer is written out.
+fn answered(store: &Store, iterator: &str) -> Outcome<(usize, String)> {
+    let request = format!(r#"{{"ShardIterator":"{iterator}"}}"#);
+    let answer = now(dispatch(store, &realm(), json::request(Operation::GetRecords, request.as_bytes())?))?;
+    std::hint::black_box(json::response(&answer));
+    match answer {
+        Response::GetRecords(page) => Ok((page.records.len(), page.next_shard_iterator.ok_or("the stream's end")?)),
+        _ => unreachable!("the answer of another operation"),
+    }
+}
+
+/// Reading a stream's pages, writing them out as GetRecords answers, and decoding every record.
 fn reading() -> Outcome<()> {
     const RECORDS: i64 = 100_000;
     let store = open()?;
@@ -197,6 +221,8 @@ fn reading() -> Outcome<()> {
             Ok((page.records.len(), page.place))
         })?;
         report(&format!("records read a second, {name}"), stored, "million", "at least 1");
+        let written = rate(RECORDS as usize, iterator(&store, &stream)?, |iterator| answered(&store, &iterator))?;
+        report("  and written out as GetRecords' JSON", written, "million", "");
         report("  and decoded whole", decoded, "million", "");
     }
     Ok(())
