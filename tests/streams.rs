@@ -69,13 +69,11 @@ const ALWAYS: &[&str] = &[
 /// What many runs must have met.
 const OFTEN: &[&str] = &["a reader that has missed records"];
 /// What runs must have met of items whose time to live is over.
-const EXPIRY: &[&str] = &[
-    "an item that expired as time passed through its moment",
-    "an item that expired by a call that found it due",
-    "a write that met an expired item",
-];
+const EXPIRY: &[&str] =
+    &["an item that expired as time passed through its moment", "an item that expired by a call that found it due"];
 /// What many runs must have met of them.
 const EXPIRY_OFTEN: &[&str] = &[
+    "a write that met an expired item",
     "an item that expired late, when the clock had leapt",
     "an item that was given more time and outlived its old moment",
     "an item that was to expire no more and outlived its old moment",

@@ -34,8 +34,11 @@ pub fn drawn(random: &mut fastrand::Rng, now: i64) -> Option<Json> {
     let now = now.div_euclid(1000);
     let number = |seconds: i64| Some(json!({ "N": seconds.to_string() }));
     match random.u8(0..24) {
-        0..=4 => number(now + random.i64(1..20 * MINUTE)),
-        5..=8 => number(now + random.i64(HOUR..12 * HOUR)),
+        0..=2 => number(now + random.i64(1..20 * MINUTE)),
+        3..=5 => number(now + random.i64(HOUR..12 * HOUR)),
+        // About where the clock soon stands: what expires in a second must still be there.
+        6..=7 => number(now + random.i64(1..=2)),
+        8 => number(now + [59, 6 * MINUTE, 10 * MINUTE, 16 * MINUTE, HOUR][random.usize(0..5)] + random.i64(0..=1)),
         9 => Some(json!({ "N": format!("{}.5", now + random.i64(1..2 * HOUR)) })),
         // Over already, but nobody may have looked since.
         10..=11 => number(now - random.i64(0..HOUR)),
