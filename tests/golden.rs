@@ -118,7 +118,8 @@ fn write_the_golden_directory() {
 
 /// Opened and closed once more, until the thread that flushes has left no segment but the last.
 fn settle(directory: &Path) {
-    while fs::read_dir(directory.join("log")).unwrap().count() > 1 {
+    let is_segment = |entry: &fs::DirEntry| entry.path().extension().is_some_and(|extension| extension == "log");
+    while fs::read_dir(directory.join("log")).unwrap().map(Result::unwrap).filter(is_segment).count() > 1 {
         drop(open(directory));
     }
     fs::write(directory.join("LOCK"), "").unwrap();

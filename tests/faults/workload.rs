@@ -89,7 +89,11 @@ pub fn sum(database: &Database) -> Result<i64> {
 
 /// Waits until the log is as short as it gets, or `enough` is said.
 pub fn settle(path: &Path, enough: impl Fn() -> bool) {
-    let segments = || fs::read_dir(path.join("log")).map_or(0, Iterator::count);
+    let is_segment = |entry: &fs::DirEntry| entry.path().extension().is_some_and(|extension| extension == "log");
+    let segments = || {
+        let entries = fs::read_dir(path.join("log")).into_iter().flatten().flatten();
+        entries.filter(is_segment).count()
+    };
     while segments() > 1 && !enough() {
         thread::yield_now();
     }
