@@ -25,9 +25,15 @@ class Batches:
         self._size = size
 
     def __iter__(self) -> Iterator[Batch]:
+        """The batches, oldest first; one whose transaction failed comes again before the next."""
         reader = self._changes._reader()
+        before: Place | None = None
         for changes in self._changes._pages(reader, self._size):
-            yield Batch(self._changes, reader, changes)
+            batch = Batch(self._changes, reader, changes, before)
+            yield batch
+            while batch._comes_again():
+                yield batch
+            before = batch._place
 
     def __aiter__(self) -> AsyncIterator[Batch]:
         return self._iterate_async()
@@ -35,19 +41,28 @@ class Batches:
     async def _iterate_async(self) -> AsyncIterator[Batch]:
         reader = self._changes._reader()
         async with aclosing(self._changes._pages_async(reader, self._size)) as pages:
+            before: Place | None = None
             async for changes in pages:
-                yield Batch(self._changes, reader, changes)
+                batch = Batch(self._changes, reader, changes, before)
+                yield batch
+                while batch._comes_again():
+                    yield batch
+                before = batch._place
 
 
 class Batch:
     """Some changes, oldest first, and the place behind them."""
 
-    def __init__(self, of: Changes, reader: Reader, changes: list[Change]) -> None:
+    def __init__(self, of: Changes, reader: Reader, changes: list[Change], before: Place | None) -> None:
         #: The changes, at least one.
         self.changes = changes
         self._of = of
         self._reader = reader
         self._place = reader.place
+        #: The end of the batch before it in its iteration, if there was one.
+        self._before = before
+        #: What its latest transaction came to: whether it failed, and whether because another consumer was quicker.
+        self._failed = self._overtaken = False
 
     def __len__(self) -> int:
         return len(self.changes)
@@ -69,8 +84,37 @@ class Batch:
             await self._reader.move_async(self._place)
 
     def transaction(self) -> BatchTransaction:
-        """Writes that are committed together with the checkpoint: ``with batch.transaction() as tx``, or ``async with``."""
-        return BatchTransaction(self._reader, self._checked())
+        """Writes that are committed together with the checkpoint: ``with batch.transaction() as tx``, or ``async with``.
+
+        If the block raises or its writes are refused, nothing is written and the batch comes again as the next one of its
+        iteration; `commit` is what gives it up. Since the checkpoint would move over all that lies before, a batch behind
+        one that is not committed has no transaction: that is a `RuntimeError`.
+        """
+        self._checked()
+        if self._before is not None and not self._reader.is_committed(self._before):
+            raise RuntimeError(
+                f"{self!r} has no transaction yet: a batch before it in this iteration is not committed, and the checkpoint "
+                "would move over it. Commit the batches in their order."
+            )
+        return BatchTransaction(self)
+
+    def _comes_again(self) -> bool:
+        """Whether it is the next batch once more. Raises `CheckpointMoved` where another try would be in vain."""
+        failed, self._failed = self._failed, False
+        if not failed or self._reader.is_committed(self._place):
+            return False
+        if self._overtaken:
+            raise self._reader.overtaken()
+        return True
+
+    def _joined(self, writes: list[dict[str, Any]]) -> tuple[Place, list[dict[str, Any]]]:
+        """What is to be asked at the end of a transaction's block."""
+        if self._reader.is_committed(self._place):
+            raise CheckpointMoved("this batch was committed before. Nothing was written.")
+        return self._place, writes
+
+    def _fail(self, error: BaseException | None) -> None:
+        self._failed, self._overtaken = True, isinstance(error, CheckpointMoved)
 
     def _checked(self) -> Place:
         if self._of.checkpoint is None:
@@ -90,9 +134,8 @@ class BatchTransaction:
     exception in the block nothing is written.
     """
 
-    def __init__(self, reader: Reader, place: Place) -> None:
-        self._reader = reader
-        self._place = place
+    def __init__(self, batch: Batch) -> None:
+        self._batch = batch
         self._writes: list[dict[str, Any]] = []
 
     def put(self, table: Any, item: Mapping[str, Any], **more: Any) -> None:
@@ -112,19 +155,20 @@ class BatchTransaction:
         check = {"TableName": _name(table), "Key": typed_item(key), **_expressions(more)}
         self._writes.append({"ConditionCheck": check})
 
-    def _writing(self) -> tuple[Place, list[dict[str, Any]]]:
-        if self._reader.is_committed(self._place):
-            raise CheckpointMoved("this batch was committed before. Nothing was written.")
-        return self._place, self._writes
-
     def __enter__(self) -> BatchTransaction:
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if kind is None:
-            self._reader.move(*self._writing())
+        if kind is not None:
+            self._batch._fail(None)
+            return
+        try:
+            self._batch._reader.move(*self._batch._joined(self._writes))
+        except BaseException as refusal:
+            self._batch._fail(refusal)
+            raise
 
     async def __aenter__(self) -> BatchTransaction:
         return self
@@ -132,8 +176,14 @@ class BatchTransaction:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if kind is None:
-            await self._reader.move_async(*self._writing())
+        if kind is not None:
+            self._batch._fail(None)
+            return
+        try:
+            await self._batch._reader.move_async(*self._batch._joined(self._writes))
+        except BaseException as refusal:
+            self._batch._fail(refusal)
+            raise
 
 
 def _name(table: Any) -> str:

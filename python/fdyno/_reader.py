@@ -142,13 +142,17 @@ class Reader:
 
     def _moved(self, to: Place, answer: dict[str, Any]) -> None:
         if not answer["Moved"]:
-            raise _errors.CheckpointMoved(
-                f"checkpoint {self._checkpoint!r} of table {self._table!r} is not where this reader left it: another one of its "
-                "name has moved it, or it was reset or deleted. Nothing was written."
-            )
+            raise self.overtaken()
         self._committed = to
         if self._done is None or self._done.position < to.position:
             self._done = to
+
+    def overtaken(self) -> _errors.CheckpointMoved:
+        """What is raised when the checkpoint is elsewhere."""
+        return _errors.CheckpointMoved(
+            f"checkpoint {self._checkpoint!r} of table {self._table!r} is not where this reader left it: another one of its "
+            "name has moved it, or it was reset or deleted. Nothing was written."
+        )
 
     def is_committed(self, place: Place) -> bool:
         """Whether the checkpoint is at a place or behind it already."""

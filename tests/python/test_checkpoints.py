@@ -263,6 +263,168 @@ def test_what_a_transaction_refuses_leaves_the_checkpoint(orders):
     refused(TypeError, "Float", lambda tx: tx.put("totals", {"pk": "a", "n": 0.5}))
 
 
+def count(tx, batch):
+    """What a consumer keeps of a batch: each key once, and how many there were."""
+    for change in batch:
+        tx.put("totals", {"pk": key(change)}, ConditionExpression="attribute_not_exists(pk)")
+    tx.update("totals", {"pk": "count"}, UpdateExpression="ADD n :n", ExpressionAttributeValues={":n": len(batch)})
+
+
+@pytest.mark.parametrize("trouble", ["block", "condition"])
+def test_a_batch_whose_transaction_failed_comes_again_before_the_next(orders, trouble):
+    put(orders, *"abcdefgh")
+    seen, errors = [], []
+    for batch in billing(orders).batches(2):
+        seen.append("".join(map(key, batch)))
+        try:
+            with batch.transaction() as tx:
+                count(tx, batch)
+                if seen.count(seen[-1]) < {"ab": 2, "ef": 3, "gh": 2}.get(seen[-1], 1):
+                    if trouble == "block":
+                        raise LookupError(seen[-1])
+                    tx.check("totals", {"pk": "none"}, ConditionExpression="attribute_exists(pk)")
+        except (LookupError, ClientError) as error:
+            errors.append(error)
+    assert seen == ["ab", "ab", "cd", "ef", "ef", "ef", "gh", "gh"]
+    assert len(errors) == 4
+    found = totals(orders)
+    assert found.pop("count")["n"] == 8
+    assert (sorted(found), left(orders)) == (list("abcdefgh"), [])
+
+
+def test_a_batch_that_failed_is_the_same_one_and_no_more_is_read_before_it(orders):
+    put(orders, *"abc")
+    batches = iter(billing(orders).batches(2))
+    first = next(batches)
+    with pytest.raises(ZeroDivisionError), first.transaction():
+        1 / 0
+    put(orders, "d")
+    again = next(batches)
+    assert again is first and list(map(key, again)) == ["a", "b"]
+    with again.transaction() as tx:
+        count(tx, again)
+    assert list(map(key, next(batches))) == ["c", "d"]
+
+
+def test_a_batch_that_always_fails_can_be_given_up(orders):
+    put(orders, *"abcd")
+    seen = []
+    for batch in billing(orders).batches(2):
+        seen.append("".join(map(key, batch)))
+        try:
+            with batch.transaction() as tx:
+                if "a" in seen[-1]:
+                    raise LookupError
+                count(tx, batch)
+        except LookupError:
+            if len(seen) == 3:
+                batch.commit()
+    assert seen == ["ab", "ab", "ab", "cd"]
+    assert (sorted(totals(orders)), left(orders)) == (["c", "count", "d"], [])
+
+
+def test_a_second_try_in_the_loop_s_body_is_as_good(orders):
+    put(orders, *"abcd")
+    seen = []
+    for batch in billing(orders).batches(2):
+        seen.append("".join(map(key, batch)))
+        with pytest.raises(ZeroDivisionError), batch.transaction():
+            1 / 0
+        with batch.transaction() as tx:
+            count(tx, batch)
+    assert (seen, left(orders)) == (["ab", "cd"], [])
+
+
+def test_of_batches_that_were_fetched_ahead_each_has_its_turn(orders):
+    put(orders, *"abcdef")
+    one, two, three = billing(orders).batches(2)
+    ran = []
+    for batch in (two, three):
+        with pytest.raises(RuntimeError, match=r"before it .* is not committed"), batch.transaction():
+            ran.append(batch)
+    with pytest.raises(ZeroDivisionError), one.transaction():
+        1 / 0
+    with pytest.raises(RuntimeError, match="not committed"), two.transaction():
+        ran.append(two)
+    assert (ran, left(orders)) == ([], list("abcdef"))
+    for batch in (one, two, three):
+        with batch.transaction() as tx:
+            count(tx, batch)
+    found = totals(orders)
+    assert (found.pop("count")["n"], sorted(found), left(orders)) == (6, list("abcdef"), [])
+    put(orders, *"ghijkl")
+    one, two, three = billing(orders).batches(2)
+    two.commit()  # And so the one before it.
+    with three.transaction() as tx:
+        count(tx, three)
+    assert left(orders) == []
+
+
+def test_a_batch_that_was_left_out_is_not_passed_over(orders):
+    put(orders, *"abcdef")
+    refused = 0
+    for number, batch in enumerate(billing(orders).batches(2)):
+        if number == 0:
+            continue  # Neither committed nor failed.
+        with pytest.raises(RuntimeError, match="not committed"), batch.transaction():
+            pass
+        refused += 1
+    assert (refused, left(orders)) == (2, list("abcdef"))
+
+
+def test_who_was_overtaken_gets_no_batch_again_but_is_told_so(orders):
+    put(orders, *"abcd")
+    batches = iter(billing(orders).batches(2))
+    batch = next(batches)
+    orders.checkpoints("orders").reset("billing", "latest")
+    with pytest.raises(fdyno.CheckpointMoved), batch.transaction():
+        pass
+    with pytest.raises(fdyno.CheckpointMoved, match="'billing'"):
+        next(batches)
+    assert list(batches) == []
+
+
+def test_on_asyncio_too_a_batch_that_failed_comes_again(orders):
+    put(orders, *"abcdef")
+
+    async def main():
+        seen = []
+        async for batch in billing(orders).batches(2):
+            seen.append("".join(map(key, batch)))
+            try:
+                async with batch.transaction() as tx:
+                    count(tx, batch)
+                    if seen == ["ab"]:
+                        raise LookupError
+                    if seen[-2:] == ["ab", "cd"]:
+                        tx.check("totals", {"pk": "none"}, ConditionExpression="attribute_exists(pk)")
+            except (LookupError, ClientError):
+                pass
+        assert seen == ["ab", "ab", "cd", "cd", "ef"]
+        put(orders, *"gh")
+        one, two = [batch async for batch in billing(orders).batches(1)]
+        with pytest.raises(RuntimeError, match="not committed"):
+            async with two.transaction():
+                raise AssertionError("the block ran")
+        await one.commit_async()
+        async with two.transaction() as tx:
+            count(tx, two)
+        orders.checkpoints("orders").reset("billing")
+        batches = aiter(billing(orders).batches(2))
+        batch = await anext(batches)
+        orders.checkpoints("orders").delete("billing")
+        for _ in range(2):
+            with pytest.raises(fdyno.CheckpointMoved):
+                async with batch.transaction():
+                    pass
+        with pytest.raises(fdyno.CheckpointMoved):
+            await anext(batches)
+
+    asyncio.run(main())
+    found = totals(orders)
+    assert (found.pop("count")["n"], sorted(found)) == (7, list("abcdefh"))
+
+
 def test_values_are_written_as_boto3_s_tables_write_them(orders):
     item = {
         "pk": "a",
