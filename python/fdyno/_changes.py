@@ -63,6 +63,10 @@ class Change:
     #: Who did it, when it was not a caller: time to live, for example.
     user_identity: dict[str, str] | None = field(default=None, repr=False)
 
+    def __hash__(self) -> int:
+        # Items are mappings and have none of their own.
+        return hash(self.sequence_number)
+
     @property
     def diff(self) -> dict[str, Difference]:
         """The attributes that differ between both images, by name."""
