@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Generator, Iterator
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -159,18 +159,19 @@ class Changes:
         arn: str = newest["StreamArn"]
         return arn
 
-    def __iter__(self) -> Iterator[Change]:
+    def __iter__(self) -> Generator[Change, None, None]:
         """Every change up to now; with ``follow=True``, then those that come, until the stream or the database is closed.
 
         With a checkpoint a change is done when the next one is asked for. The checkpoint moves behind what is done at the end
-        of each page, before waiting, and at the end of the iteration.
+        of each page, before waiting, and at the end of the iteration. Who leaves the loop and wants to hear whether that succeeded
+        closes the iterator: ``with contextlib.closing(iter(changes)) as changes``.
         """
         return self._iterate(self._follow)
 
-    def __aiter__(self) -> AsyncIterator[Change]:
+    def __aiter__(self) -> AsyncGenerator[Change, None]:
         return self._iterate_async()
 
-    def follow(self) -> Iterator[Change]:
+    def follow(self) -> Generator[Change, None, None]:
         """As iterating with ``follow=True``: every change, past and future."""
         return self._iterate(follow=True)
 
@@ -209,7 +210,7 @@ class Changes:
             return False
         return True
 
-    def _iterate(self, follow: bool) -> Iterator[Change]:
+    def _iterate(self, follow: bool) -> Generator[Change, None, None]:
         reader = self._reader()
         try:
             for changes in self._pages(reader, MOST, follow, commits=True):
@@ -221,7 +222,7 @@ class Changes:
             if not reader.is_closed:
                 reader.commit()
 
-    async def _iterate_async(self) -> AsyncIterator[Change]:
+    async def _iterate_async(self) -> AsyncGenerator[Change, None]:
         reader = self._reader()
         try:
             async with aclosing(self._pages_async(reader, MOST, commits=True)) as pages:

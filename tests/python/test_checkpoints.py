@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import decimal
+import gc
 import os
 import subprocess
 import sys
@@ -46,6 +47,11 @@ def billing(db, **more):
 def left(db):
     """What a consumer of the checkpoint would see now, without moving it."""
     return list(map(key, billing(db)._look()))
+
+
+def first_of(db):
+    """The sequence number of the first change."""
+    return next(iter(db.changes("orders"))).sequence_number
 
 
 def totals(db):
@@ -461,6 +467,47 @@ def test_of_two_consumers_of_one_name_one_gets_on_and_the_other_is_told(orders):
     with pytest.raises(fdyno.CheckpointMoved):
         next(loop)
     assert left(orders) == ["a", "b", "c"]
+
+
+def test_who_breaks_off_is_told_by_closing_that_the_checkpoint_was_moved(orders):
+    put(orders, *"abc")
+    with pytest.raises(fdyno.CheckpointMoved), contextlib.closing(iter(billing(orders))) as changes:
+        for change in changes:
+            if key(change) == "b":
+                orders.checkpoints("orders").reset("billing", "latest")
+                break
+
+    orders.checkpoints("orders").reset("billing")
+
+    async def main():
+        async with contextlib.aclosing(aiter(billing(orders))) as changes:
+            async for change in changes:
+                if key(change) == "b":
+                    orders.checkpoints("orders").reset("billing", "latest")
+                    break
+
+    with pytest.raises(fdyno.CheckpointMoved):
+        asyncio.run(main())
+    assert left(orders) == []
+    # Without a quarrel it only ends.
+    orders.checkpoints("orders").reset("billing")
+    with contextlib.closing(iter(billing(orders))) as changes:
+        for change in changes:
+            if key(change) == "b":
+                break
+    assert left(orders) == ["b", "c"]
+
+
+def test_a_break_alone_cannot_raise_and_loses_nothing(orders, monkeypatch):
+    told = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda unraisable: told.append(unraisable.exc_type))
+    put(orders, *"abc")
+    for change in billing(orders):
+        if key(change) == "c":
+            orders.checkpoints("orders").reset("billing", first_of(orders))
+            break
+    gc.collect()
+    assert (told, left(orders)) == ([fdyno.CheckpointMoved], ["b", "c"])
 
 
 def test_a_consumer_whose_checkpoint_was_removed_is_told(orders):
