@@ -68,13 +68,15 @@ class Change:
         return hash(self.sequence_number)
 
     @property
-    def diff(self) -> dict[str, Difference]:
-        """The attributes that differ between both images, by name."""
+    def diff(self) -> dict[str, Difference] | None:
+        """The attributes that differ between both images, by name; `None` where the stream did not record them."""
+        if (self.old is None and self.kind != "INSERT") or (self.new is None and self.kind != "REMOVE"):
+            return None
         old, new = self.old or {}, self.new or {}
         return {
             name: Difference(old.get(name, ABSENT), new.get(name, ABSENT))
             for name in sorted(old.keys() | new.keys())
-            if old.get(name, ABSENT) != new.get(name, ABSENT)
+            if not _is_same(old.get(name, ABSENT), new.get(name, ABSENT))
         }
 
     @classmethod
@@ -92,6 +94,15 @@ class Change:
             event_id=record["eventID"],
             user_identity=record.get("userIdentity"),
         )
+
+
+def _is_same(one: Any, other: Any) -> bool:
+    """Whether two values are one value of DynamoDB's: unlike in Python, a boolean equals no number."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(_is_same(value, other[name]) for name, value in one.items())
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(_is_same, one, other))
+    return isinstance(one, bool) == isinstance(other, bool) and bool(one == other)
 
 
 class Changes:
@@ -346,12 +357,19 @@ class Changes:
         rows = []
         for change in shown:
             diff = change.diff
-            keys = _display.attributes(change.keys, {}, "")
-            old = _display.attributes(change.old, diff, _display.OLD)
-            new = _display.attributes(change.new, diff, _display.NEW)
+            keys = _display.attributes(change.keys)
+            old = _image(change.old, change.kind == "INSERT", diff, _display.OLD)
+            new = _image(change.new, change.kind == "REMOVE", diff, _display.NEW)
             rows.append((change.time.strftime("%Y-%m-%d %H:%M:%S"), change.kind, keys, old, new))
         note = f"and {more} more" if more else ""
         return _display.table(("time", "kind", "keys", "old", "new"), rows, f"changes of {self.table}", note)
+
+
+def _image(item: Item | None, is_absent: bool, diff: dict[str, Difference] | None, style: str) -> str:
+    """An image in a notebook, with what differs in colour where both sides are known."""
+    if item is None:
+        return _display.missing("—" if is_absent else "not recorded")
+    return _display.attributes(item, diff or {}, style)
 
 
 def _start(start: Start) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from html import escape
 from typing import Any
 
@@ -48,10 +48,13 @@ def table(head: Sequence[str], rows: Iterable[Sequence[Any]], caption: str, note
     )
 
 
-def attributes(item: Mapping[str, Any] | None, marked: Mapping[str, Any], style: str) -> Markup:
+def missing(why: str) -> Markup:
+    """Stands for what there is not."""
+    return Markup(f'<span style="{_FADED}">{escape(why)}</span>')
+
+
+def attributes(item: Mapping[str, Any], marked: Collection[str] = (), style: str = "") -> Markup:
     """The attributes of an item, one a line, those in `marked` on a coloured ground."""
-    if item is None:
-        return Markup(f'<span style="{_FADED}">—</span>')
     lines = []
     for name in sorted(item):
         ground = f' style="{style}"' if name in marked else ""

@@ -113,6 +113,59 @@ def test_a_record_becomes_a_change():
     assert repr(change.diff["gone"].new) == "absent"
 
 
+#: What each view type knows of an item that is made, changed and removed: whether there is a difference to tell.
+TOLD = {
+    "NEW_AND_OLD_IMAGES": (True, True, True),
+    "NEW_IMAGE": (True, False, False),
+    "OLD_IMAGE": (False, False, True),
+    "KEYS_ONLY": (False, False, False),
+}
+
+
+@pytest.mark.parametrize("view", TOLD)
+def test_a_difference_is_told_only_where_the_stream_recorded_it(db, view):
+    client = db.client()
+    create_table(client, StreamSpecification={"StreamEnabled": True, "StreamViewType": view})
+    for number in ("1", "2"):
+        client.put_item(TableName="orders", Item={"pk": {"S": "a"}, "n": {"N": number}})
+    client.delete_item(TableName="orders", Key={"pk": {"S": "a"}})
+    made, changed, removed = (
+        {"n": (fdyno.ABSENT, 1), "pk": (fdyno.ABSENT, "a")},
+        {"n": (1, 2)},
+        {"n": (2, fdyno.ABSENT), "pk": ("a", fdyno.ABSENT)},
+    )
+    expected = [diff if told else None for diff, told in zip((made, changed, removed), TOLD[view])]
+    assert [change.diff for change in db.changes("orders")] == expected
+    html = db.changes("orders")._repr_html_()
+    rows = [row.split("</td>")[-3:-1] for row in html.split("<tr")[2:]]
+    for (old, new), told in zip(rows, TOLD[view]):
+        coloured = _display.OLD in old or _display.NEW in new
+        assert coloured is told
+    not_recorded = {
+        "NEW_AND_OLD_IMAGES": [(False, False)] * 3,
+        "NEW_IMAGE": [(False, False), (True, False), (True, False)],
+        "OLD_IMAGE": [(False, True), (False, True), (False, False)],
+        "KEYS_ONLY": [(False, True), (True, True), (True, False)],
+    }
+    assert [("not recorded" in old, "not recorded" in new) for old, new in rows] == not_recorded[view]
+    assert ("pk: a" in rows[1][0], "pk: a" in rows[1][1]) == (view in ("NEW_AND_OLD_IMAGES", "OLD_IMAGE"), "NEW" in view)
+
+
+def test_a_boolean_and_a_number_differ():
+    for old, new in (({"BOOL": True}, {"N": "1"}), ({"L": [{"N": "0"}]}, {"L": [{"BOOL": False}]})):
+        for one, other in ((old, new), ({"M": {"in": old}}, {"M": {"in": new}})):
+            body = {**RECORD["dynamodb"], "OldImage": {"a": one, "b": one}, "NewImage": {"a": other, "b": one}}
+            assert list(fdyno.Change.from_record({**RECORD, "dynamodb": body}).diff) == ["a"]
+
+
+def test_changes_can_be_kept_in_sets(written):
+    changes = list(written.changes("orders"))
+    again = list(written.changes("orders"))
+    assert set(changes) == set(again) and len(set(changes + again)) == 3
+    assert [hash(change) for change in changes] == [hash(change) for change in again]
+    assert dict.fromkeys(changes)[again[1]] is None
+
+
 def test_values_become_plain_python():
     item = {
         "s": {"S": "x"},
