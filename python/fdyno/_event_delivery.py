@@ -203,7 +203,8 @@ class Delivery:
         return lane.split_off(batch, count, "RecordAgeExceeded") if count else batch
 
     def _is_outdated(self, entry: Entry, now: float, *, again: bool) -> bool:
-        if 0 <= self._policy.max_age < now - entry.created:
+        # In whole seconds, as records tell their times: what is said to be a second older may be younger than that.
+        if 0 <= self._policy.max_age < int(now) - entry.created:
             return True
         return again and not self._stream.holds(entry.sequence_number)
 

@@ -563,6 +563,20 @@ def test_records_that_are_too_old_never_reach_the_handler(orders):
     assert document["DDBStreamBatchInfo"]["batchSize"] == 2
 
 
+def test_ages_are_counted_in_the_whole_seconds_that_records_tell(orders):
+    orders.clock.freeze()
+    orders.clock.travel_to(datetime(2030, 5, 6, 7, 8, 9, 900_000, tzinfo=timezone.utc))
+    put(orders, "a")
+    orders.clock.advance(seconds=60)
+    seen = Recorder()
+    assert orders.event_source("orders", seen, max_age=60).drain().records == 1, "it is 60 seconds old, not older"
+    orders.clock.advance(seconds=0.099)
+    assert orders.event_source("orders", seen, max_age=60).drain().records == 1
+    orders.clock.advance(seconds=0.001)
+    assert orders.event_source("orders", seen, max_age=60).drain().discarded == 1
+    assert seen.batches == [["a"], ["a"]]
+
+
 def test_records_grow_too_old_between_two_tries(orders):
     orders.clock.freeze()
     put(orders, "a")
