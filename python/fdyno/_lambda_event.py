@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import base64
 import json
+import sys
 import time
 import uuid
 from collections.abc import Sequence
@@ -61,15 +62,30 @@ def _json_value(value: Any) -> Any:
     return value
 
 
+class CognitoIdentity:
+    """Who called, by Amazon Cognito: nobody did, a stream is no user."""
+
+    cognito_identity_id: str | None = None
+    cognito_identity_pool_id: str | None = None
+
+    def __repr__(self) -> str:
+        return (
+            f"CognitoIdentity(cognito_identity_id={self.cognito_identity_id!r}, "
+            f"cognito_identity_pool_id={self.cognito_identity_pool_id!r})"
+        )
+
+
 class LambdaContext:
-    """The second argument of a handler, as Lambda's Python runtime has it."""
+    """The second argument of a handler, with the members that Lambda's Python runtime gives it (awslambdaric 4.2)."""
 
     function_version = "$LATEST"
-    memory_limit_in_mb = 128
-    identity = None
+    #: A text, as the runtime takes it from its environment.
+    memory_limit_in_mb = "128"
     client_context = None
+    tenant_id = None
 
     def __init__(self, function_name: str, region: str, account: str, now: datetime) -> None:
+        self.identity = CognitoIdentity()
         self.aws_request_id = str(uuid.uuid4())
         self.function_name = function_name
         self.invoked_function_arn = f"arn:aws:lambda:{region}:{account}:function:{function_name}"
@@ -80,6 +96,14 @@ class LambdaContext:
     def get_remaining_time_in_millis(self) -> int:
         """What is left of the longest time that Lambda would let it run. Nothing happens at zero."""
         return max(0, int((self._deadline - time.monotonic()) * 1000))
+
+    def log(self, msg: object) -> None:
+        """Writes to the function's log, and no line end: here to the standard output."""
+        sys.stdout.write(str(msg))
+
+    def w3c(self) -> dict[str, str]:
+        """The trace context that the caller gave: a stream gives none."""
+        return {}
 
     def __repr__(self) -> str:
         return f"LambdaContext(function_name={self.function_name!r}, aws_request_id={self.aws_request_id!r})"

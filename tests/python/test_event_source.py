@@ -156,7 +156,7 @@ def test_a_deletion_by_the_service_says_so():
     assert event["eventSourceARN"] == "arn" and "NewImage" not in event["dynamodb"]
 
 
-def test_the_context_is_lambdas(orders):
+def test_the_context_is_lambdas(orders, capsys):
     put(orders, "a", "b")
 
     def bill(event, context):
@@ -172,7 +172,13 @@ def test_the_context_is_lambdas(orders):
     assert first.aws_request_id != second.aws_request_id
     assert 0 < first.get_remaining_time_in_millis() <= 900_000
     assert first.log_group_name == "/aws/lambda/bill" and first.log_stream_name
-    assert first.memory_limit_in_mb == 128 and first.identity is None and first.client_context is None
+    assert first.memory_limit_in_mb == "128" and first.client_context is None and first.tenant_id is None
+    assert first.identity.cognito_identity_id is None and first.identity.cognito_identity_pool_id is None
+    assert first.w3c() == {}
+    assert capsys.readouterr().out == ""
+    first.log("billed ")
+    first.log(7)
+    assert capsys.readouterr().out == "billed 7"
 
 
 def test_what_a_handler_does_to_its_event_changes_nothing_for_the_next(orders):
