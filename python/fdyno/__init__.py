@@ -31,7 +31,7 @@ from ._fdyno import (
     InternalError,
     __version__,
 )
-from ._lambda_event import BatchFailed, LambdaContext
+from ._lambda_event import BatchFailed, HandlerExited, LambdaContext
 from ._local import local
 from ._tables import Table, Tables
 
@@ -60,6 +60,7 @@ __all__ = [
     "Difference",
     "EventSource",
     "EventSourceSummary",
+    "HandlerExited",
     "InternalError",
     "LambdaContext",
     "Table",

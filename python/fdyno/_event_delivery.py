@@ -17,7 +17,15 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from ._event_batches import Batch, Entry, Lane, Policy, Progress
 from ._event_stream import EventStream
-from ._lambda_event import BatchFailed, LambdaContext, answered, failure_document, first_failure, iso_seconds
+from ._lambda_event import (
+    BatchFailed,
+    HandlerExited,
+    LambdaContext,
+    answered,
+    failure_document,
+    first_failure,
+    iso_seconds,
+)
 
 if TYPE_CHECKING:
     from ._database import Database
@@ -55,7 +63,8 @@ class EventSourceSummary:
     discarded: int = 0
     #: How often the next record had been trimmed, so that it went on at the oldest there was.
     restarts: int = 0
-    #: What the failed invocations raised, or a `BatchFailed` where the handler told of its failure.
+    #: What the failed invocations raised: a `BatchFailed` where the handler told of its failure, a `HandlerExited` where it
+    #: would have ended its process.
     errors: list[Exception] = field(default_factory=list)
 
     def add(self, other: EventSourceSummary) -> None:
@@ -169,6 +178,11 @@ class Delivery:
         self._inside.active = True
         try:
             response = answered(self._handler(event, context))
+        except (Exception, KeyboardInterrupt, GeneratorExit):
+            raise
+        except BaseException as raised:
+            # On Lambda its process ends with it, and a new one is started for the next try.
+            raise HandlerExited(f"Runtime.ExitError: the handler raised {raised!r}, which ends its process") from raised
         finally:
             self._inside.active = False
         failed = None

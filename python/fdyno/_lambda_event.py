@@ -27,6 +27,13 @@ class BatchFailed(RuntimeError):
     """A handler did not raise, but answered that its batch failed, or answered what Lambda takes for that."""
 
 
+class HandlerExited(RuntimeError):
+    """A handler raised what ends a process, ``SystemExit`` for example: Lambda loses its process and calls it Runtime.ExitError.
+
+    Its ``__cause__`` is what the handler raised.
+    """
+
+
 def event_record(record: dict[str, Any], stream_arn: str) -> dict[str, Any]:
     """A record of ``get_records`` as a handler sees it: JSON, with blobs in base64 and the time in whole seconds."""
     body = record["dynamodb"]

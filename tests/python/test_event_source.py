@@ -4,6 +4,8 @@ import base64
 import json
 import logging
 import os
+import re
+import sys
 import threading
 from collections import defaultdict
 from datetime import datetime, timedelta, timezone
@@ -439,19 +441,78 @@ def test_any_other_answer_is_a_success_where_no_report_was_asked_for(orders, ans
     assert orders.event_source("orders", Recorder(lambda event, context: answer)).drain().records == 1
 
 
-def test_what_is_no_exception_of_the_handler_comes_through_and_nothing_is_lost(orders):
+@pytest.mark.parametrize("parallelization", [1, 2])
+@pytest.mark.parametrize("interruption", [KeyboardInterrupt, GeneratorExit])
+def test_what_is_no_error_of_the_handler_comes_through_and_nothing_is_lost(orders, interruption, parallelization):
     put(orders, "a")
 
     def interrupt(event, context):
-        raise KeyboardInterrupt
+        raise interruption
 
     seen = Recorder(interrupt)
-    source = orders.event_source("orders", seen, retries=0)
-    with pytest.raises(KeyboardInterrupt):
+    source = orders.event_source("orders", seen, retries=0, parallelization=parallelization)
+    with pytest.raises(interruption):
         source.drain()
     seen.behave = lambda event, context: None
     assert source.drain().records == 1
     assert seen.batches == [["a"], ["a"]]
+
+
+class Departure(BaseException):
+    """What `except Exception` does not catch."""
+
+
+def leaving_at(name, how):
+    def behave(event, context):
+        if name in keys(event):
+            how()
+
+    return behave
+
+
+def depart():
+    raise Departure("gone")
+
+
+@pytest.mark.parametrize("parallelization", [1, 3])
+@pytest.mark.parametrize("how", [lambda: sys.exit(3), sys.exit, depart], ids=["exit-3", "exit", "other"])
+def test_a_handler_that_ends_its_process_has_failed(orders, how, parallelization):
+    names = list("abcdefgh")
+    put(orders, *names)
+    seen, failed = Recorder(leaving_at("f", how)), []
+    source = orders.event_source(
+        "orders", seen, bisect_on_error=True, retries=1, on_failure=failed.append, parallelization=parallelization
+    )
+    summary = source.drain()
+    done = [name for batch in seen.batches if "f" not in batch for name in batch]
+    assert sorted(done) == [name for name in names if name != "f"]
+    assert (summary.records, summary.discarded) == (7, 1) and summary.failures >= 2
+    assert {type(error) for error in summary.errors} == {fdyno.HandlerExited}
+    assert {type(error.__cause__) for error in summary.errors} == {Departure if how is depart else SystemExit}
+    [document] = failed
+    assert document["requestContext"]["condition"] == "RetryAttemptsExhausted"
+    assert document["responseContext"]["functionError"] == "Unhandled"
+
+
+def test_a_handler_that_always_ends_its_process_does_not_end_that_of_the_test(orders):
+    put(orders, "a", "b")
+    seen = Recorder(leaving_at("b", lambda: sys.exit("no more")))
+    source = orders.event_source("orders", seen, batch_size=1)
+    for _ in range(2):
+        with pytest.raises(fdyno.HandlerExited, match=r"Runtime.ExitError: .* SystemExit\('no more'\)"):
+            source.drain()
+        assert source.position == numbers(seen.events[0])[0]
+    seen.behave = lambda event, context: None
+    assert source.drain().records == 1
+
+
+def test_a_handler_that_ends_its_process_does_not_end_the_thread(orders, arrivals, caplog):
+    put(orders, "a", "b")
+    arrivals.behave = leaving_at("a", sys.exit)
+    with orders.event_source("orders", arrivals, batch_size=1, retries=1) as source:
+        arrivals.wait(3)
+    assert arrivals.batches == [["a"], ["a"], ["b"]]
+    assert (source.totals.failures, source.totals.discarded) == (2, 1)
 
 
 # Partial batch responses.
