@@ -19,6 +19,8 @@ class Batches:
     """The changes of `Changes` in batches of up to `size`: iterate it, or ``async for``."""
 
     def __init__(self, changes: Changes, size: int) -> None:
+        if not isinstance(size, int) or isinstance(size, bool):
+            raise TypeError(f"batches({size!r}) is no whole number")
         if not 1 <= size <= 1000:
             raise ValueError(f"batches({size}): 1 to 1000")
         self._changes = changes

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Union
 
 from . import _display
 from ._batches import Batches
+from ._checkpoints import checked_name
 from ._errors import CheckpointMoved, class_of
 from ._fdyno import DatabaseError
 from ._reader import MOST, Place, Reader
@@ -121,14 +122,14 @@ class Changes:
         follow: bool = False,
         checkpoint: str | None = None,
     ) -> None:
+        self._start = start_of(start)
+        self.checkpoint = None if checkpoint is None else checked_name(checkpoint)
         self._database = database
         self._region = region
         self._client = database.client("dynamodbstreams", region_name=region)
         self._database_client = database.client("dynamodb", region_name=region)
-        self._start = _start(start)
         self._follow = follow
         self.table = table
-        self.checkpoint = checkpoint
         self.stream_arn = stream_arn or self._newest_stream()
         #: Where it begins, if that is to stay where it is now.
         self._place: Place | None = None
@@ -372,7 +373,7 @@ def _image(item: Item | None, is_absent: bool, diff: dict[str, Difference] | Non
     return _display.attributes(item, diff or {}, style)
 
 
-def _start(start: Start) -> dict[str, Any]:
+def start_of(start: Start) -> dict[str, Any]:
     """As `OpenStream` takes it."""
     if isinstance(start, datetime):
         if start.tzinfo is None:

@@ -14,6 +14,19 @@ if TYPE_CHECKING:
     from ._database import Database
 
 
+#: Characters of a name.
+LONGEST_NAME = 255
+
+
+def checked_name(name: Any) -> str:
+    """The name of a checkpoint, if it can be one."""
+    if not isinstance(name, str):
+        raise TypeError(f"checkpoint={name!r} is no name: a text")
+    if not 1 <= len(name) <= LONGEST_NAME:
+        raise ValueError(f"checkpoint={name!r}: a name of 1 to {LONGEST_NAME} characters")
+    return name
+
+
 @dataclass(frozen=True)
 class Checkpoint:
     """How far the consumers of one name have come."""
@@ -67,6 +80,7 @@ class Checkpoints(Mapping[str, Checkpoint]):
 
         A consumer that is under way meanwhile raises `CheckpointMoved` when it next commits.
         """
+        checked_name(name)
         changes = self._database.changes(self.table, start=start, stream_arn=stream_arn, region_name=self._region)
         place = changes._first_place()
         to = {"StreamArn": place.stream_arn, "Position": place.position}
@@ -75,7 +89,7 @@ class Checkpoints(Mapping[str, Checkpoint]):
 
     def delete(self, name: str) -> None:
         """Removes a checkpoint; does nothing if there is none."""
-        self._ask("MoveCheckpoint", Name=name, From="Anywhere")
+        self._ask("MoveCheckpoint", Name=checked_name(name), From="Anywhere")
 
     def __repr__(self) -> str:
         return f"<checkpoints of {self.table}: {', '.join(self) or 'none'}>"

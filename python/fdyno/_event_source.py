@@ -27,7 +27,8 @@ from datetime import datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ._changes import Changes, Start
+from ._changes import Changes, Start, start_of
+from ._checkpoints import checked_name
 from ._errors import CheckpointMoved, class_of
 from ._event_batches import PAYLOAD_LIMIT, Batch, Entry, Lane, Policy
 from ._event_delivery import Checkpoint, Delivery, Destination, EventSourceSummary, Handler
@@ -467,7 +468,15 @@ def event_source(
         raise TypeError(f"handler={handler!r} is no function that can be called as Lambda does")
     if on_failure is not None and not callable(on_failure):
         raise TypeError(f"on_failure={on_failure!r} cannot be called")
-    if not (checkpoint is None or isinstance(checkpoint, str)):
+    for name, flag in (
+        ("bisect_on_error", bisect_on_error),
+        ("report_batch_item_failures", report_batch_item_failures),
+    ):
+        if not isinstance(flag, bool):
+            raise TypeError(f"{name}={flag!r}: True or False")
+    if isinstance(checkpoint, str):
+        checked_name(checkpoint)
+    elif checkpoint is not None:
         if not (hasattr(checkpoint, "load") and hasattr(checkpoint, "commit")):
             raise TypeError(f"checkpoint={checkpoint!r} is no name, and has no load() and commit(position)")
     _check("batch_size", batch_size, 1, 10_000)
@@ -477,9 +486,11 @@ def event_source(
     if -1 < max_age < 60:
         raise ValueError(f"max_age={max_age}: Lambda takes -1, or 60 and more")
     _check("parallelization", parallelization, 1, 10)
-    _check("tumbling_window", tumbling_window or 0, 0, 900)
+    if tumbling_window is not None:
+        _check("tumbling_window", tumbling_window, 0, 900)
     if tumbling_window and parallelization > 1:
         raise ValueError("a tumbling window keeps one state for the whole shard: it goes with parallelization=1 only")
+    start_of(start)
     policy = Policy(
         batch_size=batch_size,
         retries=retries,

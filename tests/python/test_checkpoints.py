@@ -148,9 +148,15 @@ def test_checkpoints_can_be_looked_at_set_and_removed(orders):
 
 def test_names_have_up_to_255_characters(orders):
     assert list(orders.changes("orders", checkpoint="ü" * 255)) == []
+    checkpoints = orders.checkpoints("orders")
     for name in ("", "x" * 256):
-        with pytest.raises(ClientError, match="name"):
-            orders.changes("orders", checkpoint=name)
+        for use in (lambda name: orders.changes("nowhere", checkpoint=name), checkpoints.reset, checkpoints.delete):
+            with pytest.raises(ValueError, match=f"checkpoint={name!r}: a name of 1 to 255 characters"):
+                use(name)
+    for name in (7, True, b"billing", ["billing"]):
+        for use in (lambda name: orders.changes("nowhere", checkpoint=name), checkpoints.reset, checkpoints.delete):
+            with pytest.raises(TypeError, match="is no name: a text"):
+                use(name)
 
 
 def test_looking_at_changes_moves_no_checkpoint(orders):
@@ -191,6 +197,9 @@ def test_batches_without_a_checkpoint_can_be_read_and_not_committed(orders):
         batch.transaction()
     for size in (0, 1001):
         with pytest.raises(ValueError, match="1 to 1000"):
+            orders.changes("orders").batches(size)
+    for size in (2.5, True, "3", None):
+        with pytest.raises(TypeError, match="is no whole number"):
             orders.changes("orders").batches(size)
 
 

@@ -1713,6 +1713,8 @@ def test_whatever_fails_nothing_is_lost_and_nothing_overtakes(orders, seed):
         ({"parallelization": 11}, "from 1 to 10"),
         ({"tumbling_window": -1}, "from 0 to 900"),
         ({"tumbling_window": 901}, "from 0 to 900"),
+        ({"checkpoint": ""}, "checkpoint='': a name of 1 to 255 characters"),
+        ({"checkpoint": "x" * 256}, "a name of 1 to 255 characters"),
         ({"tumbling_window": 60, "parallelization": 2}, "one state for the whole shard"),
     ],
     ids=str,
@@ -1723,11 +1725,39 @@ def test_a_parameter_out_of_lambdas_bounds_is_refused(orders, parameters, told):
 
 
 @pytest.mark.parametrize(
-    "parameters", [{"batch_size": 1.5}, {"retries": True}, {"window": "5"}, {"on_failure": "queue"}, {"checkpoint": 7}], ids=str
+    "parameters",
+    [
+        {"batch_size": 1.5},
+        {"retries": True},
+        {"window": "5"},
+        {"on_failure": "queue"},
+        {"checkpoint": 7},
+        {"bisect_on_error": "no"},
+        {"bisect_on_error": 0},
+        {"report_batch_item_failures": 1},
+        {"report_batch_item_failures": None},
+        {"tumbling_window": False},
+        {"tumbling_window": ""},
+    ],
+    ids=str,
 )
 def test_a_parameter_of_another_type_is_refused(orders, parameters):
-    with pytest.raises(TypeError, match=next(iter(parameters))):
+    ((name, value),) = parameters.items()
+    with pytest.raises(TypeError, match=re.escape(f"{name}={value!r}")):
         orders.event_source("orders", Recorder(), **parameters)
+
+
+def test_parameters_are_refused_before_anything_is_read(db):
+    class Unread(Kept):
+        def load(self):
+            raise AssertionError("the checkpoint was read")
+
+    # There is no such table either, which would be found out by reading.
+    for parameters in ({"batch_size": 0}, {"bisect_on_error": "no"}, {"start": "yesterday"}, {"filters": {"eventName": 1}}):
+        with pytest.raises((TypeError, ValueError), match=next(iter(parameters))):
+            db.event_source("nowhere", Recorder(), **{"checkpoint": Unread(), **parameters})
+    with pytest.raises(ValueError, match="checkpoint=''"):
+        db.event_source("nowhere", Recorder(), checkpoint="")
 
 
 def test_a_handler_that_cannot_be_called_is_refused(orders):
