@@ -172,7 +172,8 @@ class Changes:
         return arn
 
     def __iter__(self) -> Generator[Change, None, None]:
-        """Every change up to now; with ``follow=True``, then those that come, until the stream or the database is closed.
+        """Every change up to now; with ``follow=True``, then those that come, until the stream or the database is closed. With
+        a checkpoint it waits for the next stream instead, as long as there is a table.
 
         With a checkpoint a change is done when the next one is asked for. The checkpoint moves behind what is done at the end
         of each page, before waiting, and at the end of the iteration. Who leaves the loop and wants to hear whether that succeeded
@@ -257,7 +258,7 @@ class Changes:
         try:
             self._enter(reader)
             while not reader.over:
-                records = reader.read(size)
+                records = reader.read(size) if reader.has_more else []
                 if records:
                     yield [Change.from_record(record) for record in records]
                 if commits:
@@ -280,7 +281,7 @@ class Changes:
             elif not (await reader.resume_async() or self._begin(reader)):
                 await reader.resume_async()
             while not reader.over:
-                records = await reader.read_async(size)
+                records = await reader.read_async(size) if reader.has_more else []
                 if records:
                     yield [Change.from_record(record) for record in records]
                 if commits:

@@ -130,7 +130,8 @@ class Database:
         They begin with the oldest there is, or with ``start="latest"`` with those committed from now on, or behind a change (not
         with it), by its sequence number, or at a time (an aware `datetime`). With ``follow=True`` an iteration goes on with what comes,
         until the stream or the database is closed. A `checkpoint` is a name under which the database keeps how far you have
-        come: `start` then says where a new one begins.
+        come: `start` then says where a new one begins. With it an iteration goes on with the table's next stream, and
+        with ``follow=True`` waits for that one as long as there is a table of the name.
 
         Raises `ValueError` when the region has no such table, or the table has no stream.
         """

@@ -217,7 +217,8 @@ class EventSource:
     # In a thread.
 
     def start(self) -> EventSource:
-        """Hands over records as they come, in a thread, until `stop`, or the end of the stream or of the database.
+        """Hands over records as they come, in a thread, until `stop`, or the end of the stream or of the database. With
+        a checkpoint in the database it waits for the next stream as long as there is a table.
 
         The thread sleeps until a commit wakes it. A batch waits for more records while its batching window lasts by the
         database's clock, and failures are told to `totals` and the logger ``fdyno.event_source``.
@@ -283,7 +284,7 @@ class EventSource:
             self._driver.release()
 
     def _round(self, summary: EventSourceSummary, workers: ThreadPoolExecutor | None) -> _Pause | None:
-        """Reads and hands over what is due. What to wait for then; `None` at the end of the stream."""
+        """Reads and hands over what is due. What to wait for then; `None` at the end of the last stream."""
         try:
             caught_up = self._fill(summary, None)
             try:
@@ -303,7 +304,9 @@ class EventSource:
                 return self._patience(caught_up)
             if not self._stream.closed:
                 return _Pause(None, for_records=True)
-            return _AT_ONCE if self._goes_on() else None
+            if self._goes_on():
+                return _AT_ONCE
+            return _Pause(None, for_records=True) if self._stream.may_go_on else None
         except _StorageError:
             # It may be over soon.
             _log.exception("%r", self)

@@ -92,17 +92,23 @@ class EventStream:
     def go_on(self) -> bool:
         """At the end of a closed stream of which everything is done: goes on to the one that followed, if there is one.
 
-        Only who has a checkpoint in the database does, as with `Database.changes`.
+        Only who has a checkpoint in the database does, as with `Database.changes`. If there is none yet but may be one, `wait`
+        waits for it.
         """
         if self.checkpoint is None or not self.closed:
             return False
-        # When this was last asked none had followed.
+        # When this was last asked there may have been no table.
         self._reader.over = False
         self._reader.go_on()
-        if self._reader.over:
+        if self.closed:
             return False
         self._origin = self._reader.place
         return True
+
+    @property
+    def may_go_on(self) -> bool:
+        """Whether another stream may follow one that is closed: there is a checkpoint, and there was a table just now."""
+        return self.checkpoint is not None and not self._reader.over
 
     def return_to(self, position: str | None) -> None:
         """Reads behind the record `position` again; without it, from where reading of this stream began."""
@@ -128,7 +134,7 @@ class EventStream:
         self._reader.follow()
 
     def wait(self, timeout: float | None) -> bool:
-        """Waits, after an empty page of an open stream, until there may be more; false when the database was closed."""
+        """Waits, after an empty page or `go_on`, until there may be more; false when the database was closed."""
         self._reader.wait(timeout)
         return not self._reader.over
 

@@ -31,8 +31,8 @@ class Place(NamedTuple):
 class Reader:
     """Reads on from a place, or from where its checkpoint is, record by record as ``get_records`` tells them.
 
-    `over` says that there will never be more: the stream has ended (with a checkpoint: and no other has followed it), or the
-    database was closed.
+    `over` says that there will never be more: the stream has ended (with a checkpoint: none has followed it, and there is no
+    table of the name to have another), or the database was closed.
     """
 
     def __init__(self, database: Database, table: str, region: str, checkpoint: str | None = None) -> None:
@@ -71,6 +71,11 @@ class Reader:
         return self._is_drained
 
     @property
+    def has_more(self) -> bool:
+        """Whether it is worth a reading: not at the end of a stream that has ended."""
+        return not (self.over or self._is_drained)
+
+    @property
     def is_closed(self) -> bool:
         """Whether the database is closed."""
         return self._core.closed
@@ -79,9 +84,13 @@ class Reader:
 
     def _enter(self, stream: dict[str, Any]) -> None:
         self._stream_arn, self._position = stream["StreamArn"], stream["Position"]
-        self._table_id = stream["TableId"]
-        self._follower = self._core.follower(self._table_id)
+        self._follow_table(stream["TableId"])
         self._found, self.at_end, self._is_drained = True, False, False
+
+    def _follow_table(self, table_id: int) -> None:
+        self._table_id = table_id
+        # A database that was closed meanwhile was closed for this reader.
+        self._follower = self._follower.of_table(table_id) if self._follower else self._core.follower(table_id)
 
     def _opening(self, stream_arn: str, start: dict[str, Any]) -> Request:
         return "OpenStream", {"StreamArn": stream_arn, **start}
@@ -99,12 +108,21 @@ class Reader:
             self._enter(answer["Stream"])
         else:
             self._stream_arn, self._position = self._committed
-            self.at_end = self.over = self._is_drained = True
+            self.at_end = self._is_drained = True
+            if "TableId" in answer:
+                self._follow_table(answer["TableId"])
+            else:
+                self.over = True
         return True
 
     def _reading(self, limit: int) -> Request:
-        self._follower.look(self._found)
+        self._look()
         return "ReadStream", {"StreamArn": self._stream_arn, "Position": self._position, "Limit": limit}
+
+    def _look(self) -> None:
+        """Has the next wait end with whatever is committed from now on."""
+        self._follower.look(self._found)
+        self._found = False
 
     def _read(self, answer: dict[str, Any]) -> list[Record]:
         records: list[Record] = answer["Records"]
@@ -120,13 +138,19 @@ class Reader:
         return records
 
     def _following(self) -> Request:
+        self._look()
         return "NextStream", {"TableName": self._table, "Position": self._position}
 
-    def _followed(self, answer: dict[str, Any]) -> None:
+    def _followed(self, answer: dict[str, Any]) -> bool:
+        """Whether that settles it: a stream of another table than was looked at may come before the next look."""
         if "Stream" in answer:
             self._enter(answer["Stream"])
-        else:
+        elif "TableId" not in answer:
             self.over = True
+        elif answer["TableId"] != self._table_id:
+            self._follow_table(answer["TableId"])
+            return False
+        return True
 
     def _waited(self, outcome: bool | None) -> bool:
         if outcome is None:
@@ -189,12 +213,16 @@ class Reader:
         return self._read(self._ask(self._reading(limit)))
 
     def go_on(self) -> None:
-        """At the end of a stream that has ended: with a checkpoint, begins the one that followed it."""
-        if self._is_drained and not self.over:
-            self._followed(self._ask(self._following()))
+        """At the end of a stream that has ended: with a checkpoint, begins the one that followed it.
+
+        If none has yet, but the table is there, `wait` ends when one may have.
+        """
+        while self._is_drained and not self.over:
+            if self._followed(self._ask(self._following())):
+                return
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Waits, after a reading to the end, until there may be more, for `timeout` seconds at most."""
+        """Waits, after a reading to the end or `go_on`, until there may be more, for `timeout` seconds at most."""
         return self._waited(self._follower.wait(timeout))
 
     def follow(self) -> None:
@@ -241,8 +269,9 @@ class Reader:
         return self._read(await self._ask_async(self._reading(limit)))
 
     async def go_on_async(self) -> None:
-        if self._is_drained and not self.over:
-            self._followed(await self._ask_async(self._following()))
+        while self._is_drained and not self.over:
+            if self._followed(await self._ask_async(self._following())):
+                return
 
     async def wait_async(self, timeout: float | None = None) -> bool:
         return self._waited(await self._follower.wait_async(timeout))

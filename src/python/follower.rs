@@ -82,6 +82,17 @@ fn seconds(timeout: Option<f64>) -> PyResult<Option<Duration>> {
 
 #[pymethods]
 impl Follower {
+    /// One that goes on with another table: a close of the database in between ends its waits too.
+    fn of_table(&self, table_id: u64) -> Self {
+        Self {
+            store: Held::new(self.store.clone()),
+            table_id: Some(table_id),
+            closings: self.closings,
+            misses: AtomicU32::new(0),
+            ticket: Lock::new(None),
+        }
+    }
+
     /// To be called before reading: `wait` ends when anything is committed from now on. `found` says whether the reading before
     /// found anything.
     fn look(&self, py: Python<'_>, found: bool) {

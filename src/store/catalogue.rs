@@ -76,6 +76,8 @@ impl Store {
                 if table.stream.is_some() {
                     close_stream(&transaction, &mut table).await?;
                 }
+                // Also who waits for a table without a stream to have one.
+                transaction.tell_followers(table.id);
                 // Without its version no writer that began earlier can commit. One job takes the place of all others.
                 for range in [table.space(self).metadata(), keyspace.jobs_of_table(TableId(table.id))] {
                     transaction.kv().clear_range(&range.begin, &range.end)?;

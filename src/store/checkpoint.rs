@@ -98,7 +98,25 @@ impl Cursor {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Resumed {
     pub checkpoint: Checkpoint,
-    pub next: Option<(Stream, Cursor)>,
+    pub next: Next,
+}
+
+/// What there is behind a place, of the tables of one name.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Next {
+    Stream(Box<Stream>, Cursor),
+    /// No stream yet. One may come, since there is a table, of this number: who waits for its changes is told of it.
+    Table(u64),
+    Nothing,
+}
+
+impl Next {
+    pub fn stream(self) -> Option<(Stream, Cursor)> {
+        match self {
+            Self::Stream(stream, cursor) => Some((*stream, cursor)),
+            Self::Table(_) | Self::Nothing => None,
+        }
+    }
 }
 
 /// What a move expects of a checkpoint.
@@ -236,7 +254,7 @@ impl Store {
     }
 
     /// A checkpoint, if it is there, and where its consumer goes on: in its stream, or, when that has gone, in the next one
-    /// there is of a table of the name, if there is any yet.
+    /// of a table of the name.
     ///
     /// Errors: `TrimmedDataAccess` if records that the consumer has not seen are gone.
     pub async fn resume(&self, realm: &Realm, table_name: &str, name: &str) -> Result<Option<Resumed>, Error> {
@@ -256,7 +274,7 @@ impl Store {
         transaction: &kv::Transaction,
         realm: &Realm,
         checkpoint: &Checkpoint,
-    ) -> Result<Option<(Stream, Cursor)>, Error> {
+    ) -> Result<Next, Error> {
         let (table_name, place) = (&checkpoint.table_name, &checkpoint.place);
         let from = Position::from_bytes(place.cursor.0);
         let horizon = self.horizon(&self.times(transaction).await?);
@@ -266,7 +284,7 @@ impl Store {
             // A label is a time, and could come again when all else has gone.
             let same = stream.table_id == checkpoint.table_id && stream.start() <= from;
             if same && !stream.is_gone(horizon) {
-                return Ok(Some((stream, place.cursor)));
+                return Ok(Next::Stream(Box::new(stream), place.cursor));
             }
         }
         if checkpoint.has_missed || self.is_behind(transaction, checkpoint.table_id, from, horizon).await? {
@@ -275,13 +293,8 @@ impl Store {
         self.stream_from(transaction, realm, table_name, from, horizon).await
     }
 
-    /// The first stream of a table of this name that begins at or behind a place, and its beginning.
-    pub async fn next_stream(
-        &self,
-        realm: &Realm,
-        table_name: &str,
-        from: Cursor,
-    ) -> Result<Option<(Stream, Cursor)>, Error> {
+    /// The first stream of a table of this name that begins at or behind a place, and its beginning; else the table.
+    pub async fn next_stream(&self, realm: &Realm, table_name: &str, from: Cursor) -> Result<Next, Error> {
         self.snapshot(|transaction| async move {
             let horizon = self.horizon(&self.times(&transaction).await?);
             self.stream_from(&transaction, realm, table_name, Position::from_bytes(from.0), horizon).await
@@ -296,7 +309,7 @@ impl Store {
         table_name: &str,
         from: Position,
         horizon: Position,
-    ) -> Result<Option<(Stream, Cursor)>, Error> {
+    ) -> Result<Next, Error> {
         // As many as were opened within a day.
         let read = self.keyspace().streams_of_table(realm.names(), table_name, None).into_read().snapshot();
         let mut next: Option<Stream> = None;
@@ -308,10 +321,16 @@ impl Store {
                 next = Some(stream);
             }
         }
-        Ok(next.map(|stream| {
+        if let Some(stream) = next {
             let first = Cursor(stream.start().next().to_bytes());
-            (stream, first)
-        }))
+            return Ok(Next::Stream(Box::new(stream), first));
+        }
+        // In the same snapshot: a table that has gone meanwhile may have left a stream.
+        let table = transaction.get(&self.keyspace().table_id(realm.names(), table_name), Isolation::Snapshot).await?;
+        Ok(match table {
+            Some(id) => Next::Table(TableId::decode(&id)?.0),
+            None => Next::Nothing,
+        })
     }
 
     /// Whether records of a table from a place on are past their 24 hours, removed or not.

@@ -37,7 +37,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64};
 
-pub use checkpoint::{Checkpoint, Expected, Resumed, StreamPlace};
+pub use checkpoint::{Checkpoint, Expected, Next, Resumed, StreamPlace};
 use commit_ids::commit_ids;
 pub use copy::{Copy, CopyError, Place, Reading, copy};
 pub use follow::{Changed, Ticket};

@@ -1543,13 +1543,19 @@ def test_a_closed_database_in_memory_can_drive_a_source_again(forking_db, orders
         arrivals.wait(1)
 
 
-@pytest.mark.parametrize("checkpoint", [None, "billing"])
-def test_the_end_of_the_stream_ends_the_thread(orders, arrivals, checkpoint):
+def enable(db, stream=NEW_AND_OLD):
+    db.client().update_table(TableName="orders", StreamSpecification=stream)
+
+
+NO_STREAM = {"StreamEnabled": False}
+
+
+def test_the_end_of_the_stream_ends_the_thread(orders, arrivals):
     put(orders, "a")
     source = orders.event_source("orders", arrivals, checkpoint=checkpoint).start()
     arrivals.wait(1)
     put(orders, "last")
-    orders.client().update_table(TableName="orders", StreamSpecification={"StreamEnabled": False})
+    enable(orders, NO_STREAM)
     source._thread.join(PATIENCE)
     assert not source._thread.is_alive()
     source.stop()
@@ -1558,12 +1564,63 @@ def test_the_end_of_the_stream_ends_the_thread(orders, arrivals, checkpoint):
     orders.client().update_table(TableName="orders", StreamSpecification=NEW_AND_OLD)
     put(orders, "b")
     with source:
-        if checkpoint is None:
-            source._thread.join(PATIENCE)
-            assert not source._thread.is_alive()
-        else:
-            arrivals.wait(3)
-    assert arrivals.batches[2:] == ([] if checkpoint is None else [["b"]])
+        source._thread.join(PATIENCE)
+        assert not source._thread.is_alive()
+    assert len(arrivals.batches) == 2
+
+
+@pytest.mark.parametrize("parallelization", [1, 3])
+def test_with_a_checkpoint_in_the_database_the_thread_waits_for_the_next_stream(orders, arrivals, parallelization):
+    put(orders, "a")
+    source = orders.event_source("orders", arrivals, checkpoint="billing", parallelization=parallelization)
+    waits = Waits(source)
+    with source:
+        arrivals.wait(1)
+        for number in range(2, 5):
+            begun = len(waits.begun)
+            enable(orders, NO_STREAM)
+            waits.wait_for(begun + 1)
+            enable(orders)
+            put(orders, str(number))
+            arrivals.wait(number)
+        assert source._thread.is_alive()
+        assert set(waits.begun) == {SLEEP}
+    assert arrivals.batches == [["a"], ["2"], ["3"], ["4"]]
+
+
+def test_however_quickly_the_next_stream_comes_the_thread_goes_on(orders, arrivals):
+    with orders.event_source("orders", arrivals, checkpoint="billing", batch_size=1) as source:
+        for number in range(40):
+            put(orders, str(number))
+            if number % 5 == 4:
+                arrivals.wait(number + 1)
+            enable(orders, NO_STREAM)
+            enable(orders)
+        arrivals.wait(40)
+        assert source._thread.is_alive()
+    assert [name for [name] in arrivals.batches] == [str(number) for number in range(40)]
+
+
+@pytest.mark.parametrize("how", ["stop", "delete", "close"])
+def test_the_thread_that_waits_for_a_stream_ends(orders, arrivals, caplog, how):
+    put(orders, "a")
+    source = orders.event_source("orders", arrivals, checkpoint="billing").start()
+    waits = Waits(source)
+    arrivals.wait(1)
+    enable(orders, NO_STREAM)
+    waits.wait_for(1)
+    assert source._thread.is_alive()
+    thread = source._thread
+    if how == "stop":
+        source.stop()
+    elif how == "delete":
+        orders.client().delete_table(TableName="orders")
+    else:
+        orders.close()
+    thread.join(PATIENCE)
+    assert not thread.is_alive()
+    source.stop()
+    assert caplog.records == []
 
 
 def test_the_end_of_the_database_ends_the_thread_quietly(tmp_path, arrivals, caplog):

@@ -14,6 +14,7 @@ import pytest
 from conftest import create_table
 
 import fdyno
+from fdyno._reader import Reader
 
 STREAM = {"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"}
 
@@ -229,6 +230,163 @@ def test_following_ends_with_the_database_the_stream_or_the_table(orders, how):
         orders.client().delete_table(TableName="orders")
     expected = ["a", "last"] if how == "disable" else ["a"]
     assert [one.finish() for one in following] == [expected] * 3
+
+
+NO_STREAM = {"StreamEnabled": False}
+
+
+def enable(db, stream=STREAM):
+    db.client().update_table(TableName="orders", StreamSpecification=stream)
+
+
+@pytest.fixture
+def stranded(monkeypatch):
+    """How often a consumer at the end of its stream found the table and no stream that followed."""
+    found, followed = threading.Semaphore(0), Reader._followed
+
+    def watched(reader, answer):
+        settled = followed(reader, answer)
+        if settled and "Stream" not in answer and "TableId" in answer:
+            found.release()
+        return settled
+
+    monkeypatch.setattr(Reader, "_followed", watched)
+    return lambda: found.acquire(timeout=HANGS)
+
+
+def billing(db):
+    return db.changes("orders", checkpoint="billing", follow=True)
+
+
+def test_a_follower_with_a_checkpoint_waits_for_the_next_stream_of_its_table(orders, stranded):
+    put(orders, "a")
+    following = Following(billing(orders), enough=4)
+    following.wait_for(1)
+    for number in range(2, 5):
+        enable(orders, NO_STREAM)
+        assert stranded()
+        put(orders, f"untold {number}")
+        enable(orders)
+        put(orders, str(number))
+        following.wait_for(number)
+    assert following.finish() == ["a", "2", "3", "4"]
+
+
+def test_however_quickly_the_next_stream_comes_it_is_followed(orders):
+    following = Following(billing(orders), enough=40)
+    for number in range(40):
+        put(orders, str(number))
+        if number % 5 == 4:
+            following.wait_for(number + 1)
+        enable(orders, NO_STREAM)
+        enable(orders)
+    assert following.finish() == [str(number) for number in range(40)]
+
+
+def test_it_waits_for_a_stream_of_the_table_that_was_created_again(orders, stranded):
+    put(orders, "a")
+    changes = billing(orders)
+    assert list(map(key, orders.changes("orders", checkpoint="billing"))) == ["a"]
+    orders.client().delete_table(TableName="orders")
+    create_table(orders.client())
+    following = Following(changes, enough=1)
+    assert stranded()
+    put(orders, "untold")
+    enable(orders)
+    put(orders, "b")
+    assert following.finish() == ["b"]
+
+
+def test_it_waits_though_its_stream_has_gone(orders, stranded):
+    put(orders, "a")
+    changes = billing(orders)
+    assert list(map(key, orders.changes("orders", checkpoint="billing"))) == ["a"]
+    enable(orders, NO_STREAM)
+    orders.clock.advance(hours=25)
+    following = Following(changes, enough=1)
+    assert stranded()
+    enable(orders)
+    put(orders, "b")
+    assert following.finish() == ["b"]
+
+
+def test_a_stream_may_go_while_it_waits_for_the_next(orders, stranded):
+    put(orders, "a")
+    following = Following(billing(orders), enough=2)
+    following.wait_for(1)
+    enable(orders, NO_STREAM)
+    assert stranded()
+    orders.clock.advance(hours=49)
+    enable(orders)
+    put(orders, "b")
+    assert following.finish() == ["a", "b"]
+
+
+@pytest.mark.parametrize("how", ["delete", "close"])
+def test_waiting_for_a_stream_ends_with_the_table_or_the_database(orders, stranded, how):
+    put(orders, "a")
+    following = Following(billing(orders))
+    following.wait_for(1)
+    enable(orders, NO_STREAM)
+    assert stranded()
+    if how == "close":
+        orders.close()
+    else:
+        orders.client().delete_table(TableName="orders")
+    assert following.finish() == ["a"]
+
+
+def test_a_database_that_is_closed_between_two_streams_is_closed_for_who_follows(orders, stranded, monkeypatch):
+    """The follower of the next stream is not one that begins after the close."""
+    put(orders, "a")
+    enter = Reader._enter
+
+    def entered(reader, stream):
+        if reader._stream_arn:
+            orders.close()
+        enter(reader, stream)
+
+    following = Following(billing(orders))
+    following.wait_for(1)
+    monkeypatch.setattr(Reader, "_enter", entered)
+    enable(orders, NO_STREAM)
+    assert stranded()
+    enable(orders)
+    assert following.finish() == ["a"]
+
+
+def test_without_following_a_consumer_with_a_checkpoint_does_not_wait(orders):
+    put(orders, "a")
+    changes = orders.changes("orders", checkpoint="billing")
+    enable(orders, NO_STREAM)
+    assert list(map(key, changes)) == ["a"]
+    assert list(changes) == []
+
+
+def test_on_asyncio_too_a_follower_with_a_checkpoint_waits_for_the_next_stream(orders):
+    put(orders, "a")
+
+    async def main():
+        seen = asyncio.Queue()
+
+        async def consume():
+            async for change in billing(orders):
+                seen.put_nowait(key(change))
+
+        consumer = asyncio.ensure_future(consume())
+        assert await asyncio.wait_for(seen.get(), HANGS) == "a"
+        for number in range(3):
+            enable(orders, NO_STREAM)
+            if number:
+                await asyncio.sleep(0)
+            enable(orders)
+            put(orders, str(number))
+            assert await asyncio.wait_for(seen.get(), HANGS) == str(number)
+        assert not consumer.done()
+        orders.client().delete_table(TableName="orders")
+        await asyncio.wait_for(consumer, HANGS)
+
+    asyncio.run(main())
 
 
 def test_closing_ends_an_async_follower(orders):

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::cursor;
-use super::reading::Opened;
+use super::reading::NextOutput;
 use crate::api::constraints::Constraints;
 use crate::api::resource::StreamName;
 use crate::api::transact_write_items::{self, Joined, MAX_ACTIONS, TransactWriteItem};
@@ -67,18 +67,17 @@ pub struct ResumeOutput {
     /// Absent if there is none yet.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub checkpoint: Option<Shown>,
-    /// Where its consumer goes on. Absent if there is nothing to go on in.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub stream: Option<Opened>,
+    /// Where its consumer goes on.
+    #[serde(flatten)]
+    pub next: NextOutput,
 }
 
 pub async fn resume(store: &Store, realm: &Realm, input: &ResumeInput) -> Result<ResumeOutput, Error> {
     Ok(match store.resume(realm, &input.table_name, &input.name).await? {
         None => ResumeOutput::default(),
-        Some(Resumed { checkpoint, next }) => ResumeOutput {
-            checkpoint: Some(Shown::new(realm, checkpoint)),
-            stream: next.map(|(stream, cursor)| Opened::new(&stream, cursor)),
-        },
+        Some(Resumed { checkpoint, next }) => {
+            ResumeOutput { checkpoint: Some(Shown::new(realm, checkpoint)), next: NextOutput::new(next) }
+        }
     })
 }
 

@@ -8,7 +8,7 @@ use crate::api::resource::StreamName;
 use crate::api::streams::get_records::{MAX_BYTES, MAX_LIMIT, Record, records};
 use crate::api::wire::Timestamp;
 use crate::error::Error;
-use crate::store::{Cursor, Realm, Store, Stream, StreamStart};
+use crate::store::{Cursor, Next, Realm, Store, Stream, StreamStart};
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
@@ -111,15 +111,28 @@ pub struct NextInput {
     position: String,
 }
 
+/// Either of them, or neither where there is no table either.
 #[derive(Debug, Default, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct NextOutput {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stream: Option<Opened>,
+    /// The table that has no such stream yet: who waits for one follows it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub table_id: Option<u64>,
+}
+
+impl NextOutput {
+    pub fn new(next: Next) -> Self {
+        match next {
+            Next::Stream(stream, cursor) => Self { stream: Some(Opened::new(&stream, cursor)), table_id: None },
+            Next::Table(id) => Self { stream: None, table_id: Some(id) },
+            Next::Nothing => Self::default(),
+        }
+    }
 }
 
 /// The stream of a table of this name that begins behind a position.
 pub async fn next(store: &Store, realm: &Realm, input: &NextInput) -> Result<NextOutput, Error> {
-    let next = store.next_stream(realm, &input.table_name, cursor(&input.position)?).await?;
-    Ok(NextOutput { stream: next.map(|(stream, cursor)| Opened::new(&stream, cursor)) })
+    Ok(NextOutput::new(store.next_stream(realm, &input.table_name, cursor(&input.position)?).await?))
 }

@@ -38,7 +38,7 @@ fn found(store: &Store) -> Result<Option<StreamPlace>, Error> {
 
 fn resumed(store: &Store) -> Result<Option<(String, Cursor)>, Error> {
     let resumed = now(store.resume(&realm(), "t", "billing"))?.ok_or_else(|| corrupt("no checkpoint"))?;
-    Ok(resumed.next.map(|(stream, cursor)| (stream.label, cursor)))
+    Ok(resumed.next.stream().map(|(stream, cursor)| (stream.label, cursor)))
 }
 
 #[test]
@@ -158,10 +158,28 @@ fn a_consumer_reads_a_stream_to_its_end_and_goes_on_with_the_next() -> Outcome {
     let page = now(store.stream_records(&old, begin.cursor, 10, 1 << 20))?;
     assert_eq!((page.records.len(), page.next), (3, None));
     let next = now(store.next_stream(&realm(), "t", page.place))?;
-    let (stream, cursor) = next.ok_or_else(|| corrupt("no next stream"))?;
+    let (stream, cursor) = next.stream().ok_or_else(|| corrupt("no next stream"))?;
     assert_eq!(stream, newest_stream(&store)?);
     assert_eq!(now(store.stream_records(&stream, cursor, 10, 1 << 20))?.records.len(), 1);
-    assert_eq!(now(store.next_stream(&realm(), "t", cursor))?, None);
+    assert_eq!(now(store.next_stream(&realm(), "t", cursor))?, Next::Table(again.id), "none yet");
+    now(store.delete_table(&realm(), "t"))?;
+    assert_eq!(now(store.next_stream(&realm(), "t", cursor))?, Next::Nothing, "nor will there be any");
+    assert_eq!(
+        now(store.next_stream(&realm(), "t", page.place))?.stream().map(|(stream, _)| stream.label),
+        Some(stream.label)
+    );
+    Ok(())
+}
+
+#[test]
+fn a_consumer_whose_stream_has_gone_is_told_of_the_table_that_may_have_another() -> Outcome {
+    let store = memory()?;
+    let table = table(&store, KEYS)?;
+    assert!(moved(&store, None, Some(&start(&store)?))?);
+    now(store.change_table(&realm(), "t", &[TableChange::DisableStream]))?;
+    store.clock().advance(25 * HOUR);
+    let next = now(store.resume(&realm(), "t", "billing"))?.map(|resumed| resumed.next);
+    assert_eq!(next, Some(Next::Table(table.id)));
     Ok(())
 }
 

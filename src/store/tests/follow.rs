@@ -111,6 +111,33 @@ fn the_end_of_a_stream_and_of_its_table_are_changes() -> Outcome {
     let ticket = store.follow(one.id);
     now(store.delete_table(&realm(), "one"))?;
     assert!(has_changed(&ticket));
+    let quiet = named(&store, "quiet", None)?;
+    let ticket = store.follow(quiet.id);
+    now(store.delete_table(&realm(), "quiet"))?;
+    assert!(has_changed(&ticket), "the end of a table that had none, too");
+    Ok(())
+}
+
+#[test]
+fn whoever_waits_looks_again_when_the_clock_was_moved() -> Outcome {
+    let store = memory()?;
+    let one = named(&store, "one", KEYS)?;
+    let tickets = || [store.follow(one.id), store.follow_nothing()];
+    let told = |tickets: [Ticket; 2]| tickets.each_ref().map(has_changed);
+    let waiting = tickets();
+    assert_eq!(told(waiting), [false, false]);
+    let waiting = tickets();
+    now(store.advance(HOUR))?;
+    assert_eq!(told(waiting), [true, true]);
+    let waiting = tickets();
+    now(store.travel_to(Timestamp(0)))?;
+    assert_eq!(told(waiting), [true, true], "backwards too");
+    let waiting = tickets();
+    now(store.resume_system_time())?;
+    assert_eq!(told(waiting), [true, true]);
+    let waiting = tickets();
+    now(store.freeze_clock())?;
+    assert_eq!(told(waiting), [true, true]);
     Ok(())
 }
 
