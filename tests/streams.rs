@@ -16,6 +16,10 @@
 //! * Trimming: one record too many; a reader behind it that is not told, or is told for nothing; records past their day.
 //! * Outcomes: an unknown commit taken for done, or for not done; a late attempt not fenced; an id that was removed taken for
 //!   one that never was; a token not stored; rows read without conflict. On disk: versions that begin anew, a stamp twice.
+//! * Expiry: a second early, by all that look or by one step; a step that believes rows which it read without conflict; a
+//!   second record of it; a user's name in it; the entry left in the hidden index, or not moved when an item is given more
+//!   time; a sixth year, or one second of it; texts that count as times; a clock that leaps over the moments; calls that leave it
+//!   to others.
 //!
 //! `FDYNO_SEEDS` says how many seeds are run (50 without it), `FDYNO_SEED=n` runs seed n of each test alone.
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 ANY_ENGINE = "--test model whatever_happens"
 ON_A_CLUSTER = "--test model on_a_cluster"
 RACES = "--test model threads::"
+STREAMS = "--test streams on_one_thread"
 STORE = "--test store"
 FOLLOW = "--lib store::tests::follow"
 CHECKPOINTS = "--lib store::tests::checkpoints"
@@ -152,6 +153,61 @@ MUTATIONS = [
         "        let (space, now) = (table.space(self), self.clock().now());\n",
         "        let (space, now) = (table.space(self), self.clock().now().plus_millis(1_000));\n",
         ("--lib store::tests::expiry::whatever_fails_each_item_is_deleted_once_and_only_when_it_has_expired",),
+    ),
+    Mutation(
+        "expire-a-second-early",
+        "Whoever looks takes an item for expired a second before it is.",
+        "src/store/time_to_live.rs",
+        "    let now = now.seconds();\n    (Number",
+        "    let now = now.seconds() + 1;\n    (Number",
+        (STREAMS,),
+    ),
+    Mutation(
+        "expire-what-was-given-more-time",
+        "A step reads rows outside of its transaction, so that nobody who changes them makes it conflict.",
+        "src/store/expire.rs",
+        "try_join_all(keys.iter().map(|key| transaction.row(table, key))).await? {\n",
+        "try_join_all(keys.iter().map(|key| async move {\n"
+        "                Transaction::new(self.clone(), self.database().begin()).row(table, key).await\n"
+        "            }))\n"
+        "            .await?\n"
+        "            {\n",
+        ("--test streams on_many_threads",),
+    ),
+    Mutation(
+        "tell-twice-what-expired",
+        "An item that expires leaves two change records.",
+        "src/store/write.rs",
+        "        self.tell(table, &space, &key, old.as_ref(), new.as_ref(), actor)?;\n",
+        "        self.tell(table, &space, &key, old.as_ref(), new.as_ref(), actor)?;\n"
+        "        if actor == Actor::TimeToLive {\n"
+        "            self.tell(table, &space, &key, old.as_ref(), new.as_ref(), actor)?;\n"
+        "        }\n",
+        (STREAMS,),
+    ),
+    Mutation(
+        "leave-the-entry-of-what-expired",
+        "The hidden index keeps the entry of an item that is deleted.",
+        "src/store/time_to_live.rs",
+        "        if let Some(old) = old {\n            self.kv().clear(&old)?;\n",
+        "        if let Some(old) = old.filter(|_| new.is_some()) {\n            self.kv().clear(&old)?;\n",
+        (STREAMS,),
+    ),
+    Mutation(
+        "expire-what-is-older-than-five-years",
+        "An item is deleted though it says that it expired five years ago.",
+        "src/store/time_to_live.rs",
+        "const OLDEST_SECONDS: i64 = 5 *",
+        "const OLDEST_SECONDS: i64 = 6 *",
+        (STREAMS,),
+    ),
+    Mutation(
+        "leap-over-the-moments",
+        "A clock that travels does not stop where items expire: they are deleted when it has arrived.",
+        "src/store/advance.rs",
+        "        self.pass_moments(at.millis().saturating_sub(self.clock().now().millis())).await?;\n",
+        "",
+        (STREAMS,),
     ),
     Mutation(
         "expire-in-a-users-name",
