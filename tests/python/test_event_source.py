@@ -859,7 +859,7 @@ def test_a_checkpoint_that_was_moved_ends_the_thread(orders, arrivals, caplog):
     with orders.event_source("orders", arrivals, checkpoint="billing") as source:
         put(orders, "a")
         arrivals.wait(1)
-        orders.checkpoints("orders").reset("billing")
+        orders.checkpoints("orders").reset("billing", "latest")
         put(orders, "b")
         source._thread.join(PATIENCE)
         assert not source._thread.is_alive()
@@ -868,7 +868,7 @@ def test_a_checkpoint_that_was_moved_ends_the_thread(orders, arrivals, caplog):
     assert "ended" in caplog.text
     again = Recorder()
     orders.event_source("orders", again, checkpoint="billing").drain()
-    assert again.batches == [["a", "b"]]
+    assert again.batches == [["b"]]
 
 
 @pytest.mark.parametrize("parallelization", [1, 3])
