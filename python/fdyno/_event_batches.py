@@ -132,6 +132,11 @@ class Lane:
         return self._waiting_size
 
     @property
+    def has_batch(self) -> bool:
+        """Whether a batch is cut already and to be handed over, for the first time or once more."""
+        return bool(self._batches)
+
+    @property
     def first(self) -> str | None:
         """The number of the first record that is not done: what has to be handed over before anything else of the lane."""
         for batch in self._batches:

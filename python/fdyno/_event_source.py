@@ -43,8 +43,6 @@ _log = logging.getLogger("fdyno.event_source")
 
 #: Seconds between two tries of a failed batch in the thread: doubled each time, from the first to the last.
 _FIRST_PAUSE, _LAST_PAUSE = 0.05, 5.0
-#: Seconds between two looks at the database's clock, which anybody may move, while a window of the thread is open.
-_CLOCK_LOOK = 0.05
 #: The latest errors that a source remembers.
 _ERRORS_KEPT = 100
 
@@ -220,8 +218,8 @@ class EventSource:
         """Hands over records as they come, in a thread, until `stop`, or the end of the stream or of the database. With
         a checkpoint in the database it waits for the next stream as long as there is a table.
 
-        The thread sleeps until a commit wakes it. A batch waits for more records while its batching window lasts by the
-        database's clock, and failures are told to `totals` and the logger ``fdyno.event_source``.
+        The thread sleeps until a commit wakes it, or a window ends. A batch waits for more records while its batching window
+        lasts by the database's clock, and failures are told to `totals` and the logger ``fdyno.event_source``.
         """
         self._begin_in_child()
         if self._thread is not None or not self._driver.acquire(blocking=False):
@@ -288,7 +286,9 @@ class EventSource:
         try:
             caught_up = self._fill(summary, None)
             try:
-                self._work(summary, workers, flush=caught_up and self._window_is_over(), at_once=False)
+                # Behind a stream that has ended nothing comes that would be worth waiting for.
+                flush = caught_up and (self._stream.closed or self._window_is_over())
+                self._work(summary, workers, flush=flush, at_once=False)
             except (CheckpointMoved, _StorageError):
                 raise
             except Exception:
@@ -315,12 +315,35 @@ class EventSource:
     def _patience(self, caught_up: bool) -> _Pause:
         """How long what is in the lanes has to wait."""
         now = time.monotonic()
-        waits = [lane.not_before - now for lane in self._lanes if lane.not_before > now and lane.first is not None]
-        if caught_up and (self._window or self._policy.tumbling_window):
-            waits.append(_CLOCK_LOOK)
+        for_records = caught_up and not self._stream.closed
+        waits: list[float | None] = []
+        for lane in self._lanes:
+            if lane.not_before > now and lane.first is not None:
+                waits.append(lane.not_before - now)
+            elif lane.has_batch:
+                return _AT_ONCE
+            elif for_records and (lane.waiting or lane.window is not None):
+                waits.append(self._until_window_is_over(lane))
         if not waits:
             return _AT_ONCE
-        return _Pause(min(waits), for_records=caught_up and not self._stream.closed)
+        return _Pause(min((wait for wait in waits if wait is not None), default=None), for_records)
+
+    def _until_window_is_over(self, lane: Lane) -> float | None:
+        """Seconds until a window that holds up a lane has ended; for ever where the database's clock stands still.
+
+        Whoever moves that clock wakes who waits for records: so nobody has to look at it now and then.
+        """
+        if lane.waiting and self._gathering_since is None:
+            # The next round begins the window.
+            return 0.0
+        left = float(self._window) - self._gathered_seconds()
+        if not lane.waiting:
+            assert lane.window is not None
+            left = lane.window.end - self._delivery.now().timestamp()
+        if left <= 0:
+            return 0.0
+        # A clock tells milliseconds: not to be awake before its end.
+        return None if self._database.clock.frozen else left + 0.001
 
     def _window_is_over(self) -> bool:
         """Whether what waits in the lanes has been gathered for long enough."""
@@ -329,7 +352,12 @@ class EventSource:
             return True
         if self._gathering_since is None:
             self._gathering_since = self._delivery.now()
-        return (self._delivery.now() - self._gathering_since).total_seconds() >= self._window
+        return self._gathered_seconds() >= self._window
+
+    def _gathered_seconds(self) -> float:
+        """How long the batching window has lasted by the database's clock."""
+        since = self._gathering_since
+        return 0.0 if since is None else (self._delivery.now() - since).total_seconds()
 
     def _wait(self, pause: _Pause) -> bool:
         """Waits, until `stop` at the latest; false when the database was closed."""

@@ -288,7 +288,7 @@ fn reach(place: Whereabouts, durability: Durability) -> Result<Place, Failure> {
 
 /// Stops a database's clock, in every process that shares it.
 pub async fn freeze(store: &Store) -> Result<(), Failure> {
-    Ok(store.move_clock(Clock::freeze).await?)
+    Ok(store.freeze_clock().await?)
 }
 
 /// Has a database go by the clock as it is set now, by whichever process.

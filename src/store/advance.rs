@@ -2,7 +2,8 @@
 //!
 //! Items expire each at its own moment, with the clock standing there, so that their records tell those times; what has no
 //! order, trimming and the other maintenance, is done at the end. Nothing is due when this returns. Backwards the clock
-//! simply moves: what happened has happened, and times of records never go back.
+//! simply moves: what happened has happened, and times of records never go back. Whoever waits for changes looks again once
+//! the clock has been moved, for it may be a time that is waited for.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 
@@ -22,6 +23,12 @@ impl Store {
     ///
     /// Errors: `Storage`; the clock then stands at the moment at which something could not be done.
     pub async fn advance(&self, millis: i64) -> Result<(), Error> {
+        let done = self.advance_by(millis).await;
+        self.tell_of_clock();
+        done
+    }
+
+    async fn advance_by(&self, millis: i64) -> Result<(), Error> {
         self.look_at_clock().await?;
         let left = self.pass_moments(millis).await?;
         self.move_clock(|clock| clock.advance(left)).await?;
@@ -32,19 +39,33 @@ impl Store {
     ///
     /// Errors: as [`Store::advance`].
     pub async fn travel_to(&self, at: Timestamp) -> Result<(), Error> {
-        self.look_at_clock().await?;
-        self.pass_moments(at.millis().saturating_sub(self.clock().now().millis())).await?;
-        self.move_clock(|clock| clock.travel_to(at)).await?;
-        self.do_what_is_due().await
+        let done = self.travel(at, |clock| clock.travel_to(at)).await;
+        self.tell_of_clock();
+        done
     }
 
     /// Runs on with the machine's time, having passed through everything in between if that lies ahead.
     ///
     /// Errors: as [`Store::advance`].
     pub async fn resume_system_time(&self) -> Result<(), Error> {
+        let done = self.travel(Clock::system_now(), Clock::resume_system_time).await;
+        self.tell_of_clock();
+        done
+    }
+
+    /// Stops the clock at the time it shows.
+    ///
+    /// Errors: `Storage`.
+    pub async fn freeze_clock(&self) -> Result<(), Error> {
+        let done = self.move_clock(Clock::freeze).await;
+        self.tell_of_clock();
+        done
+    }
+
+    async fn travel(&self, to: Timestamp, arrive: impl Fn(&Clock) + Send + Sync) -> Result<(), Error> {
         self.look_at_clock().await?;
-        self.pass_moments(Clock::system_now().millis().saturating_sub(self.clock().now().millis())).await?;
-        self.move_clock(Clock::resume_system_time).await?;
+        self.pass_moments(to.millis().saturating_sub(self.clock().now().millis())).await?;
+        self.move_clock(arrive).await?;
         self.do_what_is_due().await
     }
 

@@ -130,6 +130,11 @@ impl Followers {
     /// Tells everybody that the database is closed.
     fn close(&self) {
         self.closings.fetch_add(1, Ordering::SeqCst);
+        self.tell_all();
+    }
+
+    /// Has everybody look again.
+    fn tell_all(&self) {
         let boards: Vec<Arc<Board>> = {
             let mut boards = self.boards.lock();
             boards.of_this_process(&self.tickets);
@@ -228,7 +233,7 @@ impl Store {
         self.0.followers.ticket(table_id)
     }
 
-    /// A ticket that no commit changes: the closing of the database does, and [`Store::wake_followers`].
+    /// A ticket that no commit changes: the closing of the database does, a move of the clock, and [`Store::wake_followers`].
     pub fn follow_nothing(&self) -> Ticket {
         self.0.followers.ticket(NO_TABLE)
     }
@@ -254,6 +259,11 @@ impl Store {
     /// Followers woken so far.
     pub fn followers_woken(&self) -> u64 {
         self.0.followers.woken.load(Ordering::Relaxed)
+    }
+
+    /// Has all look again who may wait for a time, since the clock was moved.
+    pub(super) fn tell_of_clock(&self) {
+        self.0.followers.tell_all();
     }
 
     /// Ends the waiting of all who follow a table.

@@ -110,6 +110,8 @@ impl Store {
         }
         *moves = stored.moves;
         self.clock().set_mode(stored.mode);
+        drop(moves);
+        self.tell_of_clock();
         true
     }
 
