@@ -5,10 +5,11 @@ import asyncio
 import pytest
 from botocore.exceptions import NoCredentialsError, NoRegionError
 from conftest import create_table
+from packages import needed
 
 import fdyno
 
-session_module = pytest.importorskip("aiobotocore.session")
+session_module = needed("aiobotocore.session")
 
 
 @pytest.fixture

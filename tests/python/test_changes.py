@@ -5,6 +5,7 @@ from datetime import datetime, timezone
 
 import pytest
 from conftest import create_table
+from packages import needed
 
 import fdyno
 from fdyno import _display
@@ -65,14 +66,14 @@ def test_the_newest_stream_is_the_tables_latest_though_the_clock_was_set_back(wr
 
 
 def test_changes_become_a_data_frame(written):
-    pytest.importorskip("pandas")
+    needed("pandas")
     frame = written.changes("orders").to_pandas()
     assert list(frame.kind) == ["INSERT", "MODIFY", "REMOVE"]
     assert list(frame["new.n"][:2]) == [1, 2]
 
 
 def test_changes_become_an_arrow_table(written):
-    pytest.importorskip("pyarrow")
+    needed("pyarrow")
     table = written.changes("orders").to_arrow()
     assert table.column("kind").to_pylist() == ["INSERT", "MODIFY", "REMOVE"]
     assert table.column("old.n").to_pylist() == [None, 1, 2]
@@ -193,7 +194,7 @@ def test_html_is_escaped_and_cut():
 
 
 def test_changes_are_looked_for_where_boto3_would_look(monkeypatch):
-    boto3 = pytest.importorskip("boto3")
+    boto3 = needed("boto3")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-north-1")
     with fdyno.local() as database:
         table = boto3.Session().resource("dynamodb").create_table(

@@ -16,6 +16,7 @@ from boto3.dynamodb.conditions import Attr
 from boto3.dynamodb.types import Binary
 from botocore.exceptions import ClientError
 from conftest import create_table
+from packages import needed
 
 import fdyno
 
@@ -163,7 +164,7 @@ def test_looking_at_changes_moves_no_checkpoint(orders):
     put(orders, "a", "b")
     changes = billing(orders, follow=True)
     assert "<table" in changes._repr_html_()
-    pytest.importorskip("pandas")
+    needed("pandas")
     assert len(changes.to_pandas()) == 2
     assert left(orders) == ["a", "b"]
 

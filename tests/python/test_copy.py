@@ -10,6 +10,7 @@ import sys
 
 import pytest
 from conftest import create_table
+from packages import needed
 
 import fdyno
 from fdyno import _cli
@@ -398,7 +399,7 @@ def test_the_command_can_be_interrupted_and_goes_on(source, destination, monkeyp
 
 
 def test_the_progress_bar_is_drawn_on_a_terminal(source, destination, monkeypatch, capsys):
-    pytest.importorskip("tqdm")
+    needed("tqdm")
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
     assert _cli.main(["copy", source, destination]) == 0
     drawn = capsys.readouterr().err

@@ -12,6 +12,7 @@ import boto3
 import pytest
 from botocore.exceptions import ParamValidationError
 from conftest import create_table
+from packages import needed
 from test_fork import in_child
 
 import fdyno
@@ -146,7 +147,7 @@ def test_a_closed_database_refuses_its_own_clients(closed, directory):
 
 
 def test_a_closed_database_refuses_aiobotocore(closed, directory, network):
-    session_module = pytest.importorskip("aiobotocore.session")
+    session_module = needed("aiobotocore.session")
 
     async def main():
         session = session_module.get_session()

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
+from packages import needed
 
-nbformat = pytest.importorskip("nbformat")
-nbclient = pytest.importorskip("nbclient")
+nbformat = needed("nbformat")
+nbclient = needed("nbclient")
 
 NOTEBOOK = Path(__file__).resolve().parents[2] / "examples" / "streams.ipynb"
 

@@ -7,9 +7,10 @@ import uuid
 import boto3
 import pytest
 from conftest import create_table
+from packages import needed
 from tables import NEW_AND_OLD, S
 
-pytest.importorskip("aws_lambda_powertools")
+needed("aws_lambda_powertools")
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.batch import (

@@ -10,9 +10,10 @@ from types import SimpleNamespace
 
 import pytest
 from conftest import create_table
+from packages import needed
 from tables import S, stream
 
-bloop = pytest.importorskip("bloop")
+bloop = needed("bloop")
 
 from bloop.exceptions import RecordsExpired, ShardIteratorExpired  # noqa: E402
 
