@@ -85,6 +85,19 @@ pub enum Error {
     UnknownOperation(String),
     #[error("{0}")]
     AccessDenied(String),
+    /// Nothing in the request says who asks.
+    #[error("Request is missing Authentication Token")]
+    MissingAuthenticationToken,
+    #[error("{0}")]
+    IncompleteSignature(String),
+    #[error("{0}")]
+    InvalidSignature(String),
+    #[error("The security token included in the request is invalid.")]
+    UnrecognizedClient,
+    #[error("The request is larger than 16777216 bytes")]
+    RequestTooLarge,
+    #[error("The request did not arrive in time")]
+    RequestTimeout,
     #[error("{0}")]
     InternalServerError(String),
     /// The engine's error, kept whole because the retry loop decides by it. Users see an InternalServerError.
@@ -128,6 +141,12 @@ impl Error {
             Self::TrimmedDataAccess(_) => (DynamoDb, "TrimmedDataAccessException", 400),
             Self::UnknownOperation(_) => (Coral, "UnknownOperationException", 400),
             Self::AccessDenied(_) => (Coral, "AccessDeniedException", 400),
+            Self::MissingAuthenticationToken => (Coral, "MissingAuthenticationTokenException", 400),
+            Self::IncompleteSignature(_) => (Coral, "IncompleteSignatureException", 400),
+            Self::InvalidSignature(_) => (Coral, "InvalidSignatureException", 400),
+            Self::UnrecognizedClient => (Coral, "UnrecognizedClientException", 400),
+            Self::RequestTooLarge => (Coral, "RequestEntityTooLargeException", 413),
+            Self::RequestTimeout => (Coral, "RequestTimeoutException", 408),
             Self::InternalServerError(_) | Self::Storage(_) | Self::UnfinishedCopy | Self::SchemaChanged => {
                 (DynamoDb, "InternalServerError", 500)
             }

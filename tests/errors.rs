@@ -25,6 +25,12 @@ fn every_error() -> Vec<(Error, &'static str, u16)> {
         (Error::TrimmedDataAccess(text()), "TrimmedDataAccessException", 400),
         (Error::UnknownOperation(text()), "UnknownOperationException", 400),
         (Error::AccessDenied(text()), "AccessDeniedException", 400),
+        (Error::MissingAuthenticationToken, "MissingAuthenticationTokenException", 400),
+        (Error::IncompleteSignature(text()), "IncompleteSignatureException", 400),
+        (Error::InvalidSignature(text()), "InvalidSignatureException", 400),
+        (Error::UnrecognizedClient, "UnrecognizedClientException", 400),
+        (Error::RequestTooLarge, "RequestEntityTooLargeException", 413),
+        (Error::RequestTimeout, "RequestTimeoutException", 408),
         (Error::InternalServerError(text()), "InternalServerError", 500),
         (Error::Storage(fdyno::kv::Error::Conflict), "InternalServerError", 500),
         (Error::UnfinishedCopy, "InternalServerError", 500),
@@ -50,6 +56,12 @@ fn every_error() -> Vec<(Error, &'static str, u16)> {
             | Error::TrimmedDataAccess(_)
             | Error::UnknownOperation(_)
             | Error::AccessDenied(_)
+            | Error::MissingAuthenticationToken
+            | Error::IncompleteSignature(_)
+            | Error::InvalidSignature(_)
+            | Error::UnrecognizedClient
+            | Error::RequestTooLarge
+            | Error::RequestTimeout
             | Error::InternalServerError(_)
             | Error::Storage(_)
             | Error::UnfinishedCopy
@@ -68,4 +80,10 @@ fn every_error_variant_has_its_code_and_status() {
         assert!(!value.to_string().is_empty());
         assert!(String::from_utf8_lossy(&json::error(&value)).contains(code));
     }
+}
+
+#[test]
+fn an_error_without_words_has_no_message_member() {
+    let body = json::error(&Error::UnknownOperation(String::new()));
+    assert_eq!(String::from_utf8_lossy(&body), r#"{"__type":"com.amazon.coral.service#UnknownOperationException"}"#);
 }

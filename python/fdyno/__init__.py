@@ -33,6 +33,7 @@ from ._fdyno import (
 )
 from ._lambda_event import BatchFailed, HandlerExited, LambdaContext
 from ._local import local
+from ._server import Server
 from ._tables import Table, Tables
 
 __all__ = [
@@ -63,6 +64,7 @@ __all__ = [
     "HandlerExited",
     "InternalError",
     "LambdaContext",
+    "Server",
     "Table",
     "Tables",
     "__version__",

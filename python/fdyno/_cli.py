@@ -10,7 +10,7 @@ from typing import Any
 
 from fdyno_command import INTERRUPTED
 
-from . import DatabaseError, __version__, _fdyno, copy
+from . import DatabaseError, __version__, _fdyno, _serve, copy
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -32,7 +32,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help="list what becomes of each operation and parameter of DynamoDB",
         description="Prints, in Markdown, which operations and parameters of DynamoDB fdyno does, and how it differs.",
     )
+    serving = commands.add_parser(
+        "serve",
+        help="answer DynamoDB's protocol on a port",
+        description="Answers DynamoDB's protocol over HTTP until it is interrupted or terminated. It prints one line when "
+        "it is ready. Clients need its address as their endpoint_url, and any credentials.",
+    )
+    _serve.add_arguments(serving)
     given = parser.parse_args(arguments)
+    if given.command == "serve":
+        return _serve_until_ended(given)
     try:
         if given.command == "compatibility":
             return _compatibility()
@@ -44,6 +53,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
         return INTERRUPTED
     except (DatabaseError, NotImplementedError, ValueError) as error:
+        print(f"fdyno: {error}", file=sys.stderr)
+        return 1
+
+
+def _serve_until_ended(given: argparse.Namespace) -> int:
+    try:
+        return _serve.serve(given)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except (DatabaseError, NotImplementedError, OSError, ValueError) as error:
         print(f"fdyno: {error}", file=sys.stderr)
         return 1
 

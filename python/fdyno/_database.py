@@ -6,7 +6,7 @@ import atexit
 import os
 import re
 import urllib.parse
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from datetime import timedelta
 from types import TracebackType
 from typing import Any, Literal, NamedTuple
@@ -19,6 +19,7 @@ from ._client import Client, operations_of, snake_case
 from ._event_delivery import Checkpoint, Destination, Handler
 from ._event_source import EventSource, event_source
 from ._region import configured_region
+from ._server import Server, after_fork_in_child, close_servers
 from ._tables import Table, Tables
 
 #: The account that tables belong to unless another is asked for.
@@ -60,8 +61,9 @@ class Database:
         none of them reaches AWS by surprise. `deactivate` and `detach` let clients go, before or after. Closing twice does
         no harm. A database in memory has nothing to close and goes on. In any database, whoever follows changes comes to an
         end. Databases are also closed when nothing refers to
-        them any more, and at exit.
+        them any more, and at exit. Its servers are closed first.
         """
+        close_servers(self)
         self._core.close()
 
     def __enter__(self) -> Database:
@@ -100,6 +102,25 @@ class Database:
     def detach(self, target: Any) -> None:
         """Undoes `attach`."""
         state.attached.pop(_hook.target_of(target), None)
+
+    def serve(
+        self,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        *,
+        region_name: str | None = None,
+        credentials: Mapping[str, str] | None = None,
+        allow_unsigned: bool = False,
+        max_connections: int | None = None,
+    ) -> Server:
+        """Answers DynamoDB's protocol on a port, beside the hook and with the same data: ``with db.serve() as server:``.
+
+        Port 0 is any that is free; ``server.endpoint_url`` says which. Requests belong to the region that they are signed for.
+        With `credentials`, access keys and their secrets, signatures are verified; without, any that is well formed passes.
+        With `allow_unsigned`, requests without a signature are answered as well, in `region_name`. It runs in threads of its own
+        until it, or the database, is closed. Raises `OSError` when the port cannot be had.
+        """
+        return Server(self, host, port, region_name, credentials, allow_unsigned, max_connections)
 
     # Without a region, all of these take the one that boto3's clients would have: see `configured_region`.
 
@@ -386,10 +407,13 @@ def _after_fork_in_child() -> None:
     state.after_fork_in_child()
     _hook.after_fork_in_child()
     _fdyno._after_fork_in_child()
+    after_fork_in_child()
 
 
 # Before the interpreter goes: what FoundationDB's client does on its thread must not outlive it.
 atexit.register(_fdyno._shut_down)
+# Called before it, for the last registered is the first called: requests under way may need the client.
+atexit.register(close_servers)
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(

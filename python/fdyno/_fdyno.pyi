@@ -14,6 +14,7 @@ __all__ = [
     "InternalError",
     "Operation",
     "Request",
+    "Server",
     "__version__",
     "_after_fork_in_child",
     "_after_fork_in_parent",
@@ -132,3 +133,22 @@ class Follower:
     def wake(self) -> None: ...
     def wait(self, timeout: float | None = None) -> bool | None: ...
     def wait_async(self, timeout: float | None = None) -> Awaitable[bool | None]: ...
+
+@final
+class Server:
+    def __new__(
+        cls,
+        core: Core,
+        address: tuple[str, int],
+        region: str,
+        credentials: list[tuple[str, str]] | None,
+        allow_unsigned: bool,
+        connections: int,
+    ) -> Server: ...
+    @property
+    def address(self) -> tuple[str, int]: ...
+    @property
+    def serving(self) -> bool: ...
+    def descriptors(self) -> list[int]: ...
+    def stop(self, grace: float) -> None: ...
+    def close(self) -> None: ...

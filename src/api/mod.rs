@@ -27,6 +27,7 @@ mod page;
 mod parameters;
 mod put_item;
 mod query;
+mod request_id;
 mod resource;
 mod scan;
 mod single_write;
@@ -44,6 +45,7 @@ mod wire;
 pub use extensions::{Asked, Extension, Told, dispatch_extension};
 pub use operations::{Operation, Request, Response, Service};
 pub use parameters::{Parameter, Status};
+pub use request_id::request_id;
 
 use crate::error::Error;
 use crate::store::{Realm, Store};

@@ -26,8 +26,7 @@ impl Service {
         }
     }
 
-    /// What the `X-Amz-Target` header begins with, before a dot and the operation's name: for a door that speaks HTTP, which
-    /// there is none of yet.
+    /// What the `X-Amz-Target` header begins with, before a dot and the operation's name.
     pub const fn target_prefix(self) -> &'static str {
         match self {
             Self::DynamoDb => "DynamoDB_20120810",
@@ -111,6 +110,13 @@ macro_rules! operations {
         #[derive(Debug)]
         pub enum Response {
             $($name(super::$($module)::+::Output),)*
+        }
+
+        impl Response {
+            /// How many change records it holds.
+            pub const fn change_records(&self) -> usize {
+                if let Self::GetRecords(output) = self { output.records.len() } else { 0 }
+            }
         }
 
         impl Serialize for Response {
@@ -210,6 +216,13 @@ impl Operation {
     /// The operation called `name` of the service boto3 calls `service`.
     pub fn find(service: &str, name: &str) -> Option<Self> {
         Self::all().iter().copied().find(|operation| operation.name() == name && operation.service().name() == service)
+    }
+
+    /// The operation that an `X-Amz-Target` header names.
+    pub fn of_target(target: &str) -> Option<Self> {
+        let (prefix, name) = target.split_once('.')?;
+        let named = |operation: &Self| operation.name() == name && operation.service().target_prefix() == prefix;
+        Self::all().iter().copied().find(named)
     }
 }
 

@@ -7,30 +7,12 @@ use serde::Serialize;
 
 use super::dispatch::Reasons;
 use super::ser::{into_dict, to_python};
-use crate::clock::Clock;
 use crate::error::Error;
-
-const REQUEST_ID_LENGTH: usize = 52;
 
 /// A finished request: how it ended, and its id.
 pub struct Answer<T> {
     pub outcome: Result<T, Error>,
     pub request_id: String,
-}
-
-/// A request id of the form AWS gives: 52 digits and capital letters. Takes the clock's lock: not with the GIL held.
-pub fn request_id(clock: &Clock) -> String {
-    const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHIJKLMNOPQRSTUV";
-    const PER_WORD: usize = 12;
-    let mut id = String::with_capacity(REQUEST_ID_LENGTH);
-    while id.len() < REQUEST_ID_LENGTH {
-        let mut bits = clock.random_u64();
-        for _ in 0..PER_WORD.min(REQUEST_ID_LENGTH - id.len()) {
-            id.push(char::from(ALPHABET.get((bits % 32) as usize).copied().unwrap_or(b'0')));
-            bits /= 32;
-        }
-    }
-    id
 }
 
 /// `(status, parsed)` of a finished request.

@@ -9,7 +9,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use serde::Serialize;
 
-use super::answer::{Answer, request_id, to_python_answer};
+use super::answer::{Answer, to_python_answer};
 use super::clock::Clock;
 use super::de::Rejected;
 use super::dispatch::{self, Address, Extension, Failure, Options, Store};
@@ -52,7 +52,7 @@ fn answered<T>(store: &Store, outcome: Result<T, Error>) -> Result<Answer<T>, Fa
     if dispatch::is_closed(&outcome) {
         return Err(dispatch::closed(store));
     }
-    Ok(Answer { outcome, request_id: request_id(store.clock()) })
+    Ok(Answer { outcome, request_id: dispatch::request_id(store.clock()) })
 }
 
 /// A database, and the account its tables belong to.
@@ -74,7 +74,11 @@ impl Core {
         Self { store: Held::new(store), account, closed: AtomicBool::new(false) }
     }
 
-    fn refuse_closed(&self) -> PyResult<()> {
+    pub(super) fn account_id(&self) -> &str {
+        &self.account
+    }
+
+    pub(super) fn refuse_closed(&self) -> PyResult<()> {
         if self.closed.load(Ordering::Acquire) { Err(failed(dispatch::closed(&self.store))) } else { Ok(()) }
     }
 

@@ -13,10 +13,12 @@ use super::de::{Rejected, Value};
 use crate::api;
 use crate::clock::{Clock, Timestamp};
 use crate::error::{CancellationReason, Error};
+use crate::http;
 use crate::kv::{self, Database, DiskOptions, Durability, Work};
 use crate::store::{Copy, CopyError, Place, Reading, Realm};
 
-pub use crate::api::{Asked, Extension, Operation, Request, Response, Told, dispatch, dispatch_extension};
+pub use crate::api::{Asked, Extension, Operation, Request, Response, Told, dispatch, dispatch_extension, request_id};
+pub use crate::http::{Credentials, Limits, Options as Serving, Server};
 pub use crate::store::{Options, Store, Ticket};
 
 /// The operation `name` of `service`, by boto3's names.
@@ -71,6 +73,8 @@ pub enum Failure {
     Unsupported(kv::Error),
     #[error("{0}")]
     Copy(CopyError),
+    #[error("{0}")]
+    Serving(#[from] http::Failure),
     /// What was asked for cannot be, whatever there is in storage.
     #[error("the source and the destination are the same database")]
     SamePlace,

@@ -7,7 +7,7 @@ use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use pyo3::create_exception;
-use pyo3::exceptions::{PyNotImplementedError, PyRuntimeError, PyValueError};
+use pyo3::exceptions::{PyNotImplementedError, PyOSError, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 
 use super::dispatch::Failure;
@@ -35,6 +35,7 @@ pub fn failed(error: Failure) -> PyErr {
         Failure::Damaged(_) => DatabaseDamagedError::new_err(text),
         Failure::Unsupported(_) => PyNotImplementedError::new_err(text),
         Failure::Copy(_) => CopyError::new_err(text),
+        Failure::Serving(_) => PyOSError::new_err(text),
         Failure::SamePlace | Failure::Nested { .. } => PyValueError::new_err(text),
         Failure::Closed(_) | Failure::Other(_) => DatabaseError::new_err(text),
     }

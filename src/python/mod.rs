@@ -18,6 +18,7 @@ mod names;
 mod operation;
 mod runtime;
 mod ser;
+mod server;
 mod shape;
 #[cfg(feature = "test-hooks")]
 mod testing;
@@ -47,6 +48,8 @@ mod _fdyno {
     use super::fork::{_after_fork_in_child, _after_fork_in_parent, _before_fork, _shut_down};
     #[pymodule_export]
     use super::operation::{Operation, Request, compatibility, operations};
+    #[pymodule_export]
+    use super::server::Server;
     #[cfg(feature = "test-hooks")]
     #[pymodule_export]
     use super::testing::testing;

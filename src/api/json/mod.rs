@@ -60,7 +60,10 @@ impl Serialize for ErrorBody<'_> {
         let mut members = serializer.serialize_map(None)?;
         members.serialize_entry("__type", &self.0.shape().qualified())?;
         let message = if matches!(self.0, Error::TransactionCanceled { .. }) { "Message" } else { "message" };
-        members.serialize_entry(message, &self.0.to_string())?;
+        let words = self.0.to_string();
+        if !words.is_empty() {
+            members.serialize_entry(message, &words)?;
+        }
         match self.0 {
             Error::ConditionalCheckFailed { item: Some(item) } => members.serialize_entry("Item", item.as_ref())?,
             Error::TransactionCanceled { reasons } => {
