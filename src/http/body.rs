@@ -67,9 +67,14 @@ impl Held {
 }
 
 /// Reads a body to its end. What is too large is read on and thrown away, so that its client comes to read the answer.
-pub async fn read(mut body: Incoming, room: &Room, limit: Duration) -> Result<Held, Error> {
+/// A client that waits for a word first is told at once, and has sent nothing.
+pub async fn read(mut body: Incoming, headers: &HeaderMap, room: &Room, limit: Duration) -> Result<Held, Error> {
+    let is_too_large = body.size_hint().lower() > LARGEST_BODY as u64;
+    if is_too_large && is_expected(headers) {
+        return Err(Error::RequestTooLarge);
+    }
     let reading = async {
-        if body.size_hint().lower() > LARGEST_BODY as u64 {
+        if is_too_large {
             return Err(Error::RequestTooLarge);
         }
         let mut held = Held::empty();

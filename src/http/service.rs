@@ -103,7 +103,7 @@ impl Service {
             Ok(signed) => signed,
             Err(error) => return refused(body, parts, error).await,
         };
-        let held = body::read(body, &self.room, self.options.limits.body).await?;
+        let held = body::read(body, &parts.headers, &self.room, self.options.limits.body).await?;
         if let (Some(credentials), Some(signed)) = (&self.options.credentials, &signed) {
             let asked = Asked {
                 method: parts.method.as_str(),
