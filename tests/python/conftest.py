@@ -1,6 +1,7 @@
-"""Shared fixtures: both routes of the hook, a clean AWS environment, and a guard that no test passes to the network.
+"""Shared fixtures: both routes of the hook, HTTP, a clean AWS environment, and a guard that no test passes to the network.
 
 Tests marked `core` run through both routes, all others through the fast one; `--routes=all` runs everything through both.
+`--routes=http` has the clients of tests that ask for `db` speak to an HTTP server of that database: nothing is hooked.
 """
 
 from __future__ import annotations
@@ -11,8 +12,10 @@ import re
 import signal
 import socket
 import tempfile
+import urllib.parse
 
 import boto3
+import botocore.httpsession
 import botocore.session
 import pytest
 
@@ -31,9 +34,10 @@ pytest_plugins = ["pytester"]
 def pytest_addoption(parser):
     parser.addoption(
         "--routes",
-        choices=("core", "all", "fast", "plain"),
+        choices=("core", "all", "fast", "plain", "http"),
         default="core",
-        help="core: marked tests through both routes, others fast (default); all: everything through both",
+        help="core: marked tests through both routes, others fast (default); all: everything through both; http: through a "
+        "server",
     )
     parser.addoption(
         "--database",
@@ -66,6 +70,7 @@ def pytest_configure(config):
     config.addinivalue_line(
         "markers", "without_faults(reason): cannot hold on a cluster that fails now and then, and is skipped on one"
     )
+    config.addinivalue_line("markers", "in_process(reason): about the hook itself, and skipped over HTTP")
     config.name_of_run = clusters.name_of_run()
     asked = config.getoption("--database")
     if not re.match(r"(file:|fdb:|double:|memory:$)", asked):
@@ -100,6 +105,9 @@ def pytest_runtest_setup(item):
     marker = item.get_closest_marker("without_faults")
     if marker is not None and asked.startswith("double:") and double.has_faults(double_settings(item.config)):
         pytest.skip(f"not on a cluster that fails now and then: {marker.args[0]}")
+    marker = item.get_closest_marker("in_process")
+    if marker is not None and item.config.getoption("--routes") == "http":
+        pytest.skip(f"not over HTTP: {marker.args[0]}")
 
 
 def pytest_generate_tests(metafunc):
@@ -115,7 +123,7 @@ def pytest_generate_tests(metafunc):
 
 @pytest.fixture(autouse=True)
 def route(request, monkeypatch):
-    """Which of the two routes of the hook this test's calls take."""
+    """Which route this test's calls take: one of the hook's, or a socket."""
     monkeypatch.setattr(_fast, "enabled", request.param == "fast")
     return request.param
 
@@ -263,8 +271,33 @@ def cluster_url(cluster, cluster_name):
 
 
 @pytest.fixture
-def db(fresh_url):
-    if fresh_url == "memory:":
+def over_http(monkeypatch):
+    """Sends what botocore's clients send to the server of a database instead of AWS."""
+
+    def begin(server):
+        send = botocore.httpsession.URLLib3Session.send
+        place = urllib.parse.urlsplit(server.endpoint_url)
+
+        def redirected(session, request):
+            request.url = urllib.parse.urlsplit(request.url)._replace(scheme=place.scheme, netloc=place.netloc).geturl()
+            return send(session, request)
+
+        monkeypatch.setattr(botocore.httpsession.URLLib3Session, "send", redirected)
+        # For clients that the hook would have let go without any.
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+
+    return begin
+
+
+@pytest.fixture
+def db(request, fresh_url, route):
+    if route == "http":
+        begin = request.getfixturevalue("over_http")
+        with fdyno.connect(fresh_url) as database, database.serve() as server:
+            begin(server)
+            yield database
+    elif fresh_url == "memory:":
         with fdyno.local() as database:
             yield database
     else:
