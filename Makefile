@@ -13,7 +13,7 @@ FAULTS ?= seed=7 1020=0.05 1021did=0.05 1021not=0.05 1039later=0.03 1037=0.03 re
 # A package of requirements-dev.txt that is missing fails the tests that need it, where they would otherwise be skipped.
 export FDYNO_REQUIRE_PACKAGES ?= 1
 
-.PHONY: no-wheel help demo cross-check compatibility test test-hooks test-botocore test-rust test-python test-wheel test-all mutations bench bench-engines lint build develop clean
+.PHONY: no-wheel help demo cross-check compatibility test test-hooks test-botocore test-rust test-python test-wheel test-all sdk-smoke mutations bench bench-engines lint build develop clean
 
 help: ## what there is to run
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -32,6 +32,10 @@ test-python: $(VENV)/.built ## boto3 black-box tests, hook, plugin, notebook
 	$(BIN)/python -m pytest tests/python -m core --database=file:
 	$(BIN)/python -m pytest tests/python -m core --database=double:
 	$(BIN)/python -m pytest tests/python -m core --database="double:$(FAULTS)"
+	$(BIN)/python -m pytest tests/python/test_streams.py tests/python/test_stream_records.py tests/python/test_stream_consumers.py --routes=http
+
+sdk-smoke: $(VENV)/.built ## SDKs of other languages and the AWS CLI against `fdyno serve`; downloads them; ONLY="go …" for some
+	$(BIN)/python tests/sdk/run.py $(ONLY)
 
 test-hooks: $(VENV)/.built ## what only a build with test hooks can show: panics, waiting, signals
 	$(BIN)/maturin build --locked --profile dev --features extension-module,test-hooks --out target/hooks --interpreter $(BIN)/python
@@ -49,6 +53,7 @@ test-all: $(VENV)/.built ## the whole product of routes and seeds; before an iss
 	$(MAKE) test-rust SEEDS=1000
 	FDYNO_SOAK=1000000 $(CARGO) test --locked --test soak
 	$(BIN)/python -m pytest tests/python --routes=all
+	$(BIN)/python -m pytest tests/python --routes=http
 	$(BIN)/python -m pytest tests/python --database=file:
 	$(BIN)/python -m pytest tests/python --database=double:
 	$(BIN)/python -m pytest tests/python --database="double:$(FAULTS)"

@@ -53,6 +53,20 @@ def pytest_addoption(parser):
     )
 
 
+#: Files about the hook, the command, Python's own classes or the engines below: a socket changes nothing of what they say.
+NOT_OVER_HTTP = {
+    *("activation", "aiobotocore", "botocore_features", "boundary", "client_creation", "fork", "light_client"),
+    *("cluster", "command", "copy", "disk", "processes", "serve", "suite_on_cluster"),
+    *("batches", "changes", "checkpoints", "event_source", "filter_criteria", "follow", "powertools", "pytest_plugin"),
+    *("makefile", "mutations", "notebook", "readme", "wheel_check"),
+}
+
+
+def pytest_ignore_collect(collection_path, config):
+    over_http = config.getoption("--routes") == "http"
+    return over_http and collection_path.stem.removeprefix("test_") in NOT_OVER_HTTP or None
+
+
 def on_real_cluster(config):
     return config.getoption("--database").startswith("fdb:")
 

@@ -1,4 +1,4 @@
-"""Every Python block of README.md and docs/streams.md runs as it is pasted, in an empty directory, with warnings as errors.
+"""Every Python block of README.md, docs/streams.md and docs/http.md runs as it is pasted, in an empty directory, with warnings as errors.
 
 Blocks with tests go to pytest, in a project that has nothing but them; those that only define fixtures become its
 `conftest.py`. Of the others, one that imports fdyno is a program; one that does not goes on with the one before.
@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = {name: (ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "docs/streams.md")}
+PAGES = {name: (ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "docs/streams.md", "docs/http.md")}
 #: Each page and block, and the text block behind it that says what it prints, if there is one.
 BLOCKS = [
     (name, *block)
@@ -45,8 +45,9 @@ PROGRAMS = _programs()
     "code, printed", [each[1:] for each in PROGRAMS], ids=[f"{each[0]} {number}" for number, each in enumerate(PROGRAMS)]
 )
 def test_a_program_runs_as_pasted_and_prints_what_is_said(code, printed, tmp_path):
-    # A call that goes out would meet this proxy, which is not there.
-    environment = {**os.environ, "HTTPS_PROXY": "http://127.0.0.1:9", "HTTP_PROXY": "http://127.0.0.1:9"}
+    # A call that goes out would meet this proxy, which is not there; one to a server on this machine does not go out.
+    proxy = "http://127.0.0.1:9"
+    environment = {**os.environ, "HTTPS_PROXY": proxy, "HTTP_PROXY": proxy, "NO_PROXY": "127.0.0.1"}
     run = subprocess.run(
         [sys.executable, "-W", "error", "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True
     )
