@@ -168,6 +168,16 @@ fn who_does_not_sign_is_refused_unless_that_is_allowed() -> Outcome {
 }
 
 #[test]
+fn a_web_page_is_not_answered() -> Outcome {
+    let server = serve(Options::default())?;
+    let mut client = Client::of(&server)?;
+    let answer = client.call_with("ListTables", "Origin: http://localhost\r\n", "{}")?;
+    assert_eq!(answer.error(), (400, "AccessDeniedException".to_owned()));
+    assert!(!answer.headers.keys().any(|name| name.starts_with("access-control")));
+    Ok(())
+}
+
+#[test]
 fn with_credentials_a_signature_that_is_merely_well_formed_is_refused() -> Outcome {
     let pair = |key: &str| -> Credentials { [(key.to_owned(), "secret".to_owned())].into_iter().collect() };
     for (key, code) in [("AKID", "InvalidSignatureException"), ("OTHER", "UnrecognizedClientException")] {

@@ -76,7 +76,9 @@ impl Server {
         let door = Arc::new(Door::new(options.limits.connections));
         let listening = {
             let _inside = runtime.enter();
-            let listening = door.open(|| listen(&options.host, options.port));
+            // A name may take its time to be looked up: not behind the door's lock.
+            let addresses = (options.host.as_str(), options.port).to_socket_addrs();
+            let listening = addresses.and_then(|addresses| door.open(|| listen(addresses)));
             let listening = listening.and_then(|listening| Ok((listening.address()?, listening)));
             listening.map_err(|error| Failure::Listen { host: options.host.clone(), port: options.port, error })
         };
@@ -155,10 +157,10 @@ impl Drop for Server {
     }
 }
 
-/// A socket of the first address of `host` that can be had.
-fn listen(host: &str, port: u16) -> io::Result<TcpListener> {
+/// A socket of the first address that can be had.
+fn listen(addresses: impl Iterator<Item = SocketAddr>) -> io::Result<TcpListener> {
     let mut failure = io::Error::new(io::ErrorKind::NotFound, "it has no address");
-    for address in (host, port).to_socket_addrs()? {
+    for address in addresses {
         match listen_at(address) {
             Ok(listener) => return Ok(listener),
             Err(error) => failure = error,

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
-use hyper::header::{CONTENT_TYPE, HeaderMap};
+use hyper::header::{CONTENT_TYPE, HeaderMap, ORIGIN};
 use hyper::http::request::Parts;
 use hyper::{Method, Request, Response};
 
@@ -94,6 +94,10 @@ impl Service {
     }
 
     async fn operate(&self, operation: Operation, parts: &Parts, body: Incoming, door: &Arc<Door>) -> Ended {
+        // Only browsers send one. A page that has its own name point to this machine could otherwise ask whatever it likes.
+        if parts.headers.contains_key(ORIGIN) {
+            return refused(body, parts, Error::AccessDenied("Web pages are not answered".to_owned())).await;
+        }
         let found = signature::find(parts.uri.query(), &parts.headers);
         let signed = match found {
             Ok(None) if !self.options.allow_unsigned => Err(Error::MissingAuthenticationToken),
@@ -169,6 +173,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_panic_is_an_answer_and_ends_nothing_else() {
+        #[expect(clippy::panic, reason = "a panic is what is tested")]
         async fn fail() -> Result<(), Error> {
             std::panic::panic_any("on purpose")
         }
