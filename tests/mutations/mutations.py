@@ -510,4 +510,29 @@ MUTATIONS = [
         "",
         ("--lib kv::disk::tests::what_was_committed_is_there_after_a_kill_between_any_two_commits",),
     ),
+    # HTTP.
+    Mutation(
+        "believe-any-signature",
+        "A signature is not compared with the right one.",
+        "src/http/verify.rs",
+        "                mac.verify_slice(&given).is_ok()\n",
+        "                mac.verify_slice(&given).is_ok() || !given.is_empty()\n",
+        ("--lib http::verify::tests::what_was_signed_passes", "--test http with_credentials_a_signature"),
+    ),
+    Mutation(
+        "cut-off-what-is-under-way",
+        "A server that stops does not wait for the requests under way.",
+        "src/http/server.rs",
+        "    drop(tokio::time::timeout(grace, door.emptied()).await);\n",
+        "    let _ = grace;\n",
+        ("--test http a_server_that_stops_answers_what_is_under_way",),
+    ),
+    Mutation(
+        "keep-who-is-quiet",
+        "At the limit of connections the new one waits until another one goes by itself.",
+        "src/http/door.rs",
+        "            self.door.make_room();\n            freed.await;\n",
+        "            freed.await;\n",
+        ("--test http a_thousand_idle_connections",),
+    ),
 ]

@@ -82,8 +82,10 @@ def test_the_seed_is_what_every_test_starts_from(pytester, fixtures):
 
 
 def test_no_block_is_overlooked():
+    least = {"README.md": (3, 1), "docs/streams.md": (3, 1), "docs/http.md": (1, 0)}
     for name in PAGES:
-        assert sum(each[0] == name for each in PROGRAMS) >= 3 and sum(each[0] == name for each in TESTS) >= 1, name
+        programs, tests = (sum(each[0] == name for each in kind) for kind in (PROGRAMS, TESTS))
+        assert programs >= least[name][0] and tests >= least[name][1], name
     assert len(FIXTURES) == 1
     assert sum(page.count("```python") for page in PAGES.values()) == len(BLOCKS)
     assert not re.search(r"\(\.\.\.\)|^ *\.\.\.", "".join(block for _, block, _ in BLOCKS), re.MULTILINE), "a placeholder"
