@@ -44,6 +44,11 @@ impl Held {
         Self { bytes: Vec::new(), taken: None }
     }
 
+    /// The room alone: what was read from the bytes takes about as much.
+    pub fn without_bytes(self) -> Option<OwnedSemaphorePermit> {
+        self.taken
+    }
+
     /// Takes more bytes, and room for them.
     fn push(&mut self, data: &[u8], room: &Room) -> Result<(), Error> {
         let whole = self.bytes.len() + data.len();

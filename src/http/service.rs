@@ -124,7 +124,7 @@ impl Service {
         to_its_end(async move {
             let _under_way = under_way;
             let request = api::json::request(operation, &held.bytes)?;
-            drop(held);
+            let _room = held.without_bytes();
             let response = api::dispatch(&store, &realm, request).await?;
             Ok((api::json::response(&response), response.change_records()))
         })

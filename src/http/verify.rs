@@ -54,6 +54,7 @@ impl Credentials {
         let secret = self.0.get(&signed.access_key).filter(|_| signed.token.is_none());
         let secret = secret.ok_or(Error::UnrecognizedClient)?;
         check_scope(signed)?;
+        check_headers(signed, asked.headers)?;
         check_time(signed, now)?;
         let request = canonical_request(signed, asked, body);
         let scope = format!("{}/{}/{}/{}", signed.day, signed.region, signed.service, signed.terminator);
@@ -90,12 +91,23 @@ fn check_scope(signed: &Signed) -> Result<(), Error> {
              from '{}'.",
             signed.day, signed.date
         )
-    } else if !signed.signed_headers.iter().any(|name| name == "host") {
-        "'Host' or ':authority' must be a 'SignedHeader' in the AWS Authorization.".to_owned()
     } else {
         return Ok(());
     };
     Err(Error::InvalidSignature(fault))
+}
+
+/// What a request means must be signed: whoever has seen one could otherwise make another of it.
+fn check_headers(signed: &Signed, headers: &HeaderMap) -> Result<(), Error> {
+    let is_signed = |wanted: &str| signed.signed_headers.iter().any(|name| name == wanted);
+    let fault = if !is_signed("host") {
+        "'Host' or ':authority' must be a 'SignedHeader' in the AWS Authorization."
+    } else if headers.contains_key("x-amz-target") && !is_signed("x-amz-target") {
+        "'x-amz-target' must be a 'SignedHeader' in the AWS Authorization."
+    } else {
+        return Ok(());
+    };
+    Err(Error::InvalidSignature(fault.to_owned()))
 }
 
 fn check_time(signed: &Signed, now: i64) -> Result<(), Error> {

@@ -132,13 +132,17 @@ fn five_minutes_of_skew_are_allowed_and_no_second_more() -> Result<(), Error> {
 #[test]
 fn a_scope_of_something_else_is_refused() -> Result<(), Error> {
     type Change = fn(&mut Signed);
-    let changes: [(Change, &str); 4] = [
+    let changes: [(Change, &str); 5] = [
         (|signed| signed.service = "s3".to_owned(), "Credential should be scoped to correct service: 'dynamodb'. "),
         (|signed| signed.terminator = "x".to_owned(), "Credential should be scoped with a valid terminator"),
         (|signed| signed.day = "20150831".to_owned(), "Date in Credential scope does not match"),
         (
             |signed| signed.signed_headers = vec!["x-amz-date".to_owned()],
             "'Host' or ':authority' must be a 'SignedHeader'",
+        ),
+        (
+            |signed| signed.signed_headers = vec!["host".to_owned(), "x-amz-date".to_owned()],
+            "'x-amz-target' must be a 'SignedHeader'",
         ),
     ];
     for (change, words) in changes {
