@@ -17,9 +17,10 @@ const DOORS: &[(&str, &[&str])] = &[
     ("kv", &["clock", "fork"]),
     ("error", &["item", "kv"]),
     ("expression", &["item", "error"]),
+    ("partiql", &["expression", "item", "error"]),
     ("keyspace", &["kv", "item", "clock", "error"]),
     ("store", &["keyspace", "kv", "item", "error", "clock", "fork"]),
-    ("api", &["store", "expression", "item", "error", "clock"]),
+    ("api", &["store", "partiql", "expression", "item", "error", "clock"]),
     // The two boundaries. HTTP is given an open database.
     ("http", &["api", "store", "error", "clock", "fork"]),
     // Python opens the house: it chooses an engine, starts the HTTP server, and otherwise speaks to `api`.

@@ -5,14 +5,14 @@
 //! tighter than `AND`, and `AND` tighter than `OR`.
 
 use super::operands::{checked_operand, checked_test};
-use super::parser::{Finding, Operand as Written, Parser};
+use super::parser::{Finding, Note, Operand as Written, Parser};
 use super::token::TokenKind;
 use super::{Kind, Path, Substitutions};
 use crate::error::Error;
 use crate::item::{AttributeValue, Item};
 
 /// Most operands of IN. Source: Developer Guide, "Service, account, and table quotas".
-const MAX_IN_OPERANDS: usize = 100;
+pub(super) const MAX_IN_OPERANDS: usize = 100;
 
 /// A parsed ConditionExpression or FilterExpression.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,8 +30,9 @@ pub(super) enum Step {
     IfTrue(usize),
 }
 
+/// One test of an item.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Test {
+pub enum Test {
     Compare(Comparator, Operand, Operand),
     Between(Operand, Operand, Operand),
     In(Operand, Vec<Operand>),
@@ -44,8 +45,9 @@ pub(super) enum Test {
     Always,
 }
 
+/// What a test is about or compares with.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Operand {
+pub enum Operand {
     Path(Path),
     Value(AttributeValue),
     /// `size(path)`
@@ -53,7 +55,7 @@ pub(super) enum Operand {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Comparator {
+pub enum Comparator {
     Equal,
     NotEqual,
     Less,

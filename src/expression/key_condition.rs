@@ -183,7 +183,7 @@ fn check_sizes(range: &KeyRange) -> Result<(), Error> {
 }
 
 /// The one attribute that `test` is about, and what it asks of it.
-fn single(test: Test) -> Result<(Name, SortCondition), Error> {
+pub(super) fn single(test: Test) -> Result<(Name, SortCondition), Error> {
     let operator = name(&test);
     match test {
         Test::Compare(Comparator::NotEqual, ..)

@@ -2,9 +2,11 @@
 //!
 //! Pure: text and placeholders in, parsed expressions and evaluated items out. Every parser works on hostile text on a
 //! small stack: conditions compile to a flat program, paths and functions have explicit depth limits. Knows nothing of
-//! tables, storage or requests; what a key is, the caller says.
+//! tables, storage or requests; what a key is, the caller says. The parameters from before expressions (`legacy`) and the
+//! statements of PartiQL (by `compose`) are lowered onto the same trees.
 
 mod apply;
+mod compose;
 mod condition;
 mod evaluate;
 mod key_condition;
@@ -18,13 +20,13 @@ mod substitutions;
 mod token;
 mod update;
 
-pub use condition::Condition;
+pub use condition::{Comparator, Condition, Operand, Test};
 pub use key_condition::{KeyAttribute, KeyCondition, KeyRange, KeyType, SortCondition};
 pub use legacy::{AttributeAction, AttributeUpdate, ComparisonOperator, ConditionalOperator, Constraint, Expected};
 pub use path::{Element, Path};
 pub use projection::Projection;
 pub use substitutions::Substitutions;
-pub use update::Update;
+pub use update::{Change, Update, Value};
 
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "a test may fail loudly")]

@@ -8,7 +8,7 @@ use std::cmp::Ordering;
 use super::Kind;
 use super::condition::{Comparator, Operand, Test};
 use super::evaluate::{compare, size};
-use super::parser::{Call, Finding, Operand as Written, Parser};
+use super::parser::{Call, Finding, Note, Operand as Written, Parser};
 use super::path::Path;
 use crate::item::AttributeValue;
 
@@ -84,7 +84,7 @@ fn checked_path(parser: &mut Parser<'_, '_, '_>, call: Call<'_>) -> Option<Path>
 }
 
 /// Checks what the operands of `test` are to one another and to its operator.
-pub(super) fn checked_test(parser: &mut Parser<'_, '_, '_>, test: Test) -> Test {
+pub(super) fn checked_test(parser: &mut impl Note, test: Test) -> Test {
     let operator = name(&test);
     check_distinct(parser, operator, &test);
     match &test {
@@ -139,7 +139,7 @@ pub(super) const fn name(test: &Test) -> &'static str {
     }
 }
 
-fn check_distinct(parser: &mut Parser<'_, '_, '_>, operator: &str, test: &Test) {
+fn check_distinct(parser: &mut impl Note, operator: &str, test: &Test) {
     let mut operands = test.operands();
     if let Some(Operand::Path(first)) = operands.next()
         && operands.any(|operand| matches!(operand, Operand::Path(other) if other == first))
@@ -153,7 +153,7 @@ fn check_distinct(parser: &mut Parser<'_, '_, '_>, operator: &str, test: &Test) 
     }
 }
 
-fn check_type(parser: &mut Parser<'_, '_, '_>, operator: &str, operand: &Operand, allowed: &[&str]) {
+fn check_type(parser: &mut impl Note, operator: &str, operand: &Operand, allowed: &[&str]) {
     let found = match operand {
         Operand::Path(_) => return,
         Operand::Value(value) => value.type_name(),
@@ -164,7 +164,7 @@ fn check_type(parser: &mut Parser<'_, '_, '_>, operator: &str, operand: &Operand
     }
 }
 
-fn check_bounds(parser: &mut Parser<'_, '_, '_>, low: &Operand, high: &Operand) {
+fn check_bounds(parser: &mut impl Note, low: &Operand, high: &Operand) {
     let (Operand::Value(low), Operand::Value(high)) = (low, high) else { return };
     let wrong = match compare(low, high) {
         Some(Ordering::Greater) => "requires upper bound to be greater than or equal to lower bound",
@@ -232,7 +232,7 @@ pub(super) fn is_known(parser: &mut Parser<'_, '_, '_>, function: &str) -> bool 
     false
 }
 
-pub(super) fn note_type(parser: &mut Parser<'_, '_, '_>, operator: &str, found: &str) {
+pub(super) fn note_type(parser: &mut impl Note, operator: &str, found: &str) {
     parser.note(Finding::OperandTypes, || {
         format!(
             "Incorrect operand type for operator or function; operator or function: {operator}, operand type: {found}"
@@ -240,7 +240,7 @@ pub(super) fn note_type(parser: &mut Parser<'_, '_, '_>, operator: &str, found: 
     });
 }
 
-pub(super) fn note_needs_path(parser: &mut Parser<'_, '_, '_>, function: &str) {
+pub(super) fn note_needs_path(parser: &mut impl Note, function: &str) {
     parser.note(Finding::Operands, || {
         format!("Operator or function requires a document path; operator or function: {function}")
     });

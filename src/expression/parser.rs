@@ -52,6 +52,35 @@ pub(super) struct Call<'t> {
     pub operands: Vec<Operand<'t>>,
 }
 
+/// Where findings are noted.
+pub(super) trait Note {
+    fn note(&mut self, finding: Finding, message: impl FnOnce() -> String);
+}
+
+/// The gravest finding so far; of equally grave ones, the first.
+#[derive(Debug, Default)]
+pub(super) struct Gravest(Option<(Finding, String)>);
+
+impl Gravest {
+    pub fn message(self) -> Option<String> {
+        self.0.map(|(_, message)| message)
+    }
+}
+
+impl Note for Gravest {
+    fn note(&mut self, finding: Finding, message: impl FnOnce() -> String) {
+        if self.0.as_ref().is_none_or(|(gravest, _)| finding < *gravest) {
+            self.0 = Some((finding, message()));
+        }
+    }
+}
+
+impl Note for Parser<'_, '_, '_> {
+    fn note(&mut self, finding: Finding, message: impl FnOnce() -> String) {
+        self.gravest.note(finding, message);
+    }
+}
+
 pub(super) struct Parser<'t, 's, 'v> {
     kind: Kind,
     text: &'t str,
@@ -59,7 +88,7 @@ pub(super) struct Parser<'t, 's, 'v> {
     at: usize,
     substitutions: &'s mut Substitutions<'v>,
     operators: usize,
-    gravest: Option<(Finding, String)>,
+    gravest: Gravest,
 }
 
 impl<'t, 's, 'v> Parser<'t, 's, 'v> {
@@ -75,7 +104,7 @@ impl<'t, 's, 'v> Parser<'t, 's, 'v> {
         if tokens.len() <= 1 {
             return Err(invalid(kind, "The expression can not be empty;"));
         }
-        Ok(Self { kind, text, tokens, at: 0, substitutions, operators: 0, gravest: None })
+        Ok(Self { kind, text, tokens, at: 0, substitutions, operators: 0, gravest: Gravest::default() })
     }
 
     pub const fn kind(&self) -> Kind {
@@ -84,15 +113,9 @@ impl<'t, 's, 'v> Parser<'t, 's, 'v> {
 
     /// To be called when all is read: reports the gravest finding.
     pub fn finish(self) -> Result<(), Error> {
-        match self.gravest {
-            Some((_, message)) => Err(invalid(self.kind, &message)),
+        match self.gravest.message() {
+            Some(message) => Err(invalid(self.kind, &message)),
             None => Ok(()),
-        }
-    }
-
-    pub fn note(&mut self, finding: Finding, message: impl FnOnce() -> String) {
-        if self.gravest.as_ref().is_none_or(|(gravest, _)| finding < *gravest) {
-            self.gravest = Some((finding, message()));
         }
     }
 

@@ -3,7 +3,7 @@
 //! The paths of a projection form a tree, so that values are visited once however many paths lead below them, and
 //! elements of a list come out in their order. The tree is at most `MAX_LEVELS` deep.
 
-use super::parser::{Finding, Parser};
+use super::parser::{Finding, Note, Parser};
 use super::path::{Element, Path, clash};
 use super::token::TokenKind;
 use super::{Kind, Substitutions};

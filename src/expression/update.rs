@@ -3,7 +3,7 @@
 //! Within a parsed update no two paths clash, so its actions may be applied in any order.
 
 use super::operands::{exactly, is_known, note_needs_path, note_type};
-use super::parser::{Finding, Operand as Written, Parser};
+use super::parser::{Finding, Note, Operand as Written, Parser};
 use super::path::{Path, clash};
 use super::projection::Projection;
 use super::token::TokenKind;
@@ -26,8 +26,9 @@ pub(super) struct Action {
     pub change: Change,
 }
 
+/// What an update does at a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Change {
+pub enum Change {
     Set(Value),
     Remove,
     /// A number or a set.
@@ -38,7 +39,7 @@ pub(super) enum Change {
 
 /// The right-hand side of SET.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Value {
+pub enum Value {
     Path(Path),
     Literal(AttributeValue),
     IfNotExists(Path, Box<Value>),
@@ -209,7 +210,7 @@ fn checked(parser: &mut Parser<'_, '_, '_>, written: Written<'_>) -> Value {
     Value::ListAppend(Box::new(one), Box::new(two))
 }
 
-fn check_type(parser: &mut Parser<'_, '_, '_>, operator: &str, operand: &Value, wanted: &str) {
+pub(super) fn check_type(parser: &mut impl Note, operator: &str, operand: &Value, wanted: &str) {
     let found = match operand {
         Value::Literal(value) => value.type_name(),
         Value::ListAppend(..) => "L",
