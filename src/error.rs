@@ -67,6 +67,9 @@ pub enum Error {
     ConditionalCheckFailed { item: Option<Box<Item>> },
     #[error("{}", cancellation_message(.reasons))]
     TransactionCanceled { reasons: Vec<CancellationReason> },
+    /// An INSERT of an item that is there.
+    #[error("Duplicate primary key exists in table")]
+    DuplicateItem,
     #[error("Transaction is ongoing for the item")]
     TransactionConflict,
     #[error("The specified idempotency token is already in use with different parameters")]
@@ -132,6 +135,7 @@ impl Error {
             Self::LimitExceeded(_) => (DynamoDb, "LimitExceededException", 400),
             Self::ConditionalCheckFailed { .. } => (DynamoDb, "ConditionalCheckFailedException", 400),
             Self::TransactionCanceled { .. } => (DynamoDb, "TransactionCanceledException", 400),
+            Self::DuplicateItem => (DynamoDb, "DuplicateItemException", 400),
             Self::TransactionConflict => (DynamoDb, "TransactionConflictException", 400),
             Self::IdempotentParameterMismatch => (DynamoDb, "IdempotentParameterMismatchException", 400),
             Self::ItemCollectionSizeLimitExceeded(_) => (DynamoDb, "ItemCollectionSizeLimitExceededException", 400),

@@ -16,6 +16,7 @@ fn every_error() -> Vec<(Error, &'static str, u16)> {
         (Error::LimitExceeded(text()), "LimitExceededException", 400),
         (Error::ConditionalCheckFailed { item: None }, "ConditionalCheckFailedException", 400),
         (Error::TransactionCanceled { reasons: Vec::new() }, "TransactionCanceledException", 400),
+        (Error::DuplicateItem, "DuplicateItemException", 400),
         (Error::TransactionConflict, "TransactionConflictException", 400),
         (Error::IdempotentParameterMismatch, "IdempotentParameterMismatchException", 400),
         (Error::ItemCollectionSizeLimitExceeded(text()), "ItemCollectionSizeLimitExceededException", 400),
@@ -47,6 +48,7 @@ fn every_error() -> Vec<(Error, &'static str, u16)> {
             | Error::LimitExceeded(_)
             | Error::ConditionalCheckFailed { .. }
             | Error::TransactionCanceled { .. }
+            | Error::DuplicateItem
             | Error::TransactionConflict
             | Error::IdempotentParameterMismatch
             | Error::ItemCollectionSizeLimitExceeded(_)

@@ -25,6 +25,7 @@ mod list_tables;
 mod operations;
 mod page;
 mod parameters;
+mod partiql;
 mod put_item;
 mod query;
 mod request_id;

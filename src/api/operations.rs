@@ -141,6 +141,7 @@ macro_rules! operations {
 
 operations! {
     done {
+        DynamoDb BatchExecuteStatement => partiql::batch_execute_statement, Status::Done;
         DynamoDb BatchGetItem => batch_get_item, Status::Done;
         DynamoDb BatchWriteItem => batch_write_item, Status::Done;
         DynamoDb CreateTable => create_table, Status::Different("the table is ACTIVE at once");
@@ -148,6 +149,8 @@ operations! {
         DynamoDb DeleteTable => delete_table, Status::Different("the table is gone at once");
         DynamoDb DescribeTable => describe_table, Status::Different("ItemCount and TableSizeBytes are exact at every moment");
         DynamoDb DescribeTimeToLive => describe_time_to_live, Status::Done;
+        DynamoDb ExecuteStatement => partiql::execute_statement, Status::Done;
+        DynamoDb ExecuteTransaction => partiql::execute_transaction, Status::Done;
         DynamoDb GetItem => get_item, Status::Done;
         DynamoDb ListTables => list_tables, Status::Done;
         DynamoDb PutItem => put_item, Status::Done;
@@ -164,7 +167,6 @@ operations! {
         Streams ListStreams => streams::list_streams, Status::Done;
     }
     absent {
-        DynamoDb BatchExecuteStatement;
         DynamoDb CancelBulkOperation;
         DynamoDb CreateBackup;
         DynamoDb CreateGlobalTable;
@@ -184,8 +186,6 @@ operations! {
         DynamoDb DescribeTableReplicaAutoScaling;
         DynamoDb DisableKinesisStreamingDestination;
         DynamoDb EnableKinesisStreamingDestination;
-        DynamoDb ExecuteStatement;
-        DynamoDb ExecuteTransaction;
         DynamoDb ExportTableToPointInTime;
         DynamoDb GetResourcePolicy;
         DynamoDb ImportTable;

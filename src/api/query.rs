@@ -145,7 +145,7 @@ fn check_filter(key: &KeySchema, filter: Option<&Condition>, filter_name: &str) 
     }
 }
 
-fn attributes(attributes: &[KeyAttribute]) -> Vec<expression::KeyAttribute<'_>> {
+pub fn attributes(attributes: &[KeyAttribute]) -> Vec<expression::KeyAttribute<'_>> {
     attributes.iter().map(attribute).collect()
 }
 
@@ -158,7 +158,7 @@ fn attribute(attribute: &KeyAttribute) -> expression::KeyAttribute<'_> {
     expression::KeyAttribute { name: &attribute.name, key_type }
 }
 
-fn sort_bound(condition: SortCondition) -> SortBound {
+pub fn sort_bound(condition: SortCondition) -> SortBound {
     match condition {
         SortCondition::Equal(value) => SortBound::Equal(value),
         SortCondition::Less(value) => SortBound::Less(value),
@@ -185,7 +185,7 @@ fn start(source: &Source<'_>, key: &Item, range: &KeyRange, sort: &SortBound) ->
     Ok(start)
 }
 
-fn holds(sort: &SortBound, value: &AttributeValue) -> bool {
+pub fn holds(sort: &SortBound, value: &AttributeValue) -> bool {
     let order = |bound: &AttributeValue| match (value, bound) {
         (AttributeValue::S(one), AttributeValue::S(two)) => Some(one.cmp(two)),
         (AttributeValue::N(one), AttributeValue::N(two)) => Some(one.cmp(two)),

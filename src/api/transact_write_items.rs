@@ -4,6 +4,7 @@
 //! token succeeds again without writing, another request with it is an error.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use futures_util::future::try_join_all;
 use futures_util::try_join;
@@ -13,11 +14,11 @@ use super::capacity::{Consumed, ConsumedCapacity, Detail, Direction, PerTable, r
 use super::constraints::{Constraints, values};
 use super::parameters::{Parameter, done};
 use super::single_write::{COLLECTION_METRICS, ItemCollectionMetrics, MetricsPerTable};
-use super::transact_write_plan::{Planned, plan};
+use super::transact_write_plan::plan;
 use super::wire::Attributes;
 use crate::error::{CancellationReason, Error};
 use crate::item::Item;
-use crate::store::{Actor, ClientToken, Expected, Realm, Row, Store, StreamPlace, Transaction};
+use crate::store::{Actor, Change, ClientToken, Expected, Key, Realm, Row, Store, StreamPlace, Table, Transaction};
 
 pub const PARAMETERS: &[Parameter] =
     &[done("TransactItems"), done("ClientRequestToken"), done("ReturnConsumedCapacity"), COLLECTION_METRICS];
@@ -89,10 +90,20 @@ pub struct Output {
     pub item_collection_metrics: Option<BTreeMap<String, Vec<ItemCollectionMetrics>>>,
 }
 
+/// One action of a transaction, ready to be done.
+pub trait TransactAction: Sync {
+    fn given_name(&self) -> &str;
+    fn table(&self) -> &Arc<Table>;
+    /// An error is this action's reason for the cancellation.
+    fn key(&self) -> Result<&Key, &Error>;
+    /// What becomes of the item, or why the transaction is cancelled.
+    fn decide(&self, item: Option<&Item>) -> Result<Change, CancellationReason>;
+}
+
 /// What one run of the transaction consumed, and whether it wrote or only met its own token.
-struct Outcome {
-    capacity: PerTable,
-    direction: Direction,
+pub struct Outcome {
+    pub capacity: PerTable,
+    pub direction: Direction,
     /// A checkpoint was not where it was expected, so nothing was written.
     was_elsewhere: bool,
 }
@@ -158,10 +169,10 @@ pub async fn run_joined(
 }
 
 /// The transaction; nothing is written if the checkpoint is not where it is expected.
-async fn transact(
+pub async fn transact<A: TransactAction>(
     store: &Store,
     realm: &Realm,
-    planned: &[Planned<'_>],
+    planned: &[A],
     token: Option<&(&str, [u8; 32])>,
     joined: Option<&Joined<'_>>,
 ) -> Result<Outcome, Error> {
@@ -178,8 +189,8 @@ async fn transact(
                 let Some(Joined { table_name, name, expected, to }) = joined else { return Ok(true) };
                 transaction.move_checkpoint(realm, table_name, name, *expected, *to).await
             };
-            let keys = planned.iter().filter_map(|planned| Some((planned, planned.key.as_ref().ok()?)));
-            let rows = keys.map(|(planned, key)| transaction.row(&planned.table, key));
+            let keys = planned.iter().filter_map(|planned| Some((planned, planned.key().ok()?)));
+            let rows = keys.map(|(planned, key)| transaction.row(planned.table(), key));
             let (stored, moved, rows) = try_join!(stored, moved, try_join_all(rows))?;
             if !moved {
                 return Ok(Outcome { was_elsewhere: true, ..Outcome::of(PerTable::default(), Direction::Write) });
@@ -187,7 +198,7 @@ async fn transact(
             if let (Some((_, digest)), Some(stored)) = (token, stored) {
                 // A table of which no row was read may be gone.
                 for planned in planned {
-                    transaction.fence(&planned.table).await?;
+                    transaction.fence(planned.table()).await?;
                 }
                 return if stored.request_digest == *digest {
                     replay(&stored)
@@ -196,7 +207,7 @@ async fn transact(
                 };
             }
             for planned in planned {
-                planned.key.as_ref().map_err(Clone::clone)?;
+                planned.key().map_err(Clone::clone)?;
             }
             write_all(&transaction, planned, rows, store, realm, token)
         })
@@ -205,9 +216,9 @@ async fn transact(
 }
 
 /// One attempt: decides on each row, and writes all if none fails.
-fn write_all(
+fn write_all<A: TransactAction>(
     transaction: &Transaction,
-    planned: &[Planned<'_>],
+    planned: &[A],
     rows: Vec<Row>,
     store: &Store,
     realm: &Realm,
@@ -220,10 +231,10 @@ fn write_all(
     let mut reads: Vec<(&str, f64)> = Vec::new();
     let mut bytes = 0;
     for ((planned, row), change) in planned.iter().zip(rows).zip(decisions.into_iter().flatten()) {
-        let written = transaction.write(&planned.table, row, change, Actor::User)?;
+        let written = transaction.write(planned.table(), row, change, Actor::User)?;
         bytes += written.old_size.max(written.new_size);
-        capacity.add(planned.given_name, &Consumed::write(&planned.table, &written).doubled());
-        reads.push((planned.given_name, read_units(written.new_size, true) * 2.0));
+        capacity.add(planned.given_name(), &Consumed::write(planned.table(), &written).doubled());
+        reads.push((planned.given_name(), read_units(written.new_size, true) * 2.0));
     }
     if bytes > MAX_BYTES {
         return Err(Error::validation("The total size of the items of a TransactWriteItems request exceeds 4 MB"));
@@ -248,7 +259,7 @@ fn replay(stored: &ClientToken) -> Result<Outcome, Error> {
 }
 
 /// Tells requests with one token apart. Attributes are sorted and normalised by now, so equal requests have equal digests.
-fn digest(items: &Option<Vec<TransactWriteItem>>) -> Result<[u8; 32], Error> {
+pub fn digest<T: Serialize>(items: &T) -> Result<[u8; 32], Error> {
     let mut hasher = blake3::Hasher::new();
     serde_json::to_writer(&mut hasher, items).map_err(|error| Error::InternalServerError(error.to_string()))?;
     Ok(*hasher.finalize().as_bytes())

@@ -7,7 +7,9 @@ use super::expressions::{Expressions, Texts};
 use super::keys;
 use super::resource::TableName;
 use super::single_write::{ITEM_TOO_LARGE, check_item_size};
-use super::transact_write_items::{SAME_ITEM_TWICE, TransactWriteItem, cancelled, condition_reason, validation_reason};
+use super::transact_write_items::{
+    SAME_ITEM_TWICE, TransactAction, TransactWriteItem, cancelled, condition_reason, validation_reason,
+};
 use super::update_item::{check_touches_no_key, updated};
 use super::wire::Attributes;
 use crate::error::{CancellationReason, Error};
@@ -44,9 +46,20 @@ pub struct Planned<'a> {
     return_item: bool,
 }
 
-impl Planned<'_> {
-    /// What becomes of the item, or why the transaction is cancelled.
-    pub fn decide(&self, item: Option<&Item>) -> Result<Change, CancellationReason> {
+impl TransactAction for Planned<'_> {
+    fn given_name(&self) -> &str {
+        self.given_name
+    }
+
+    fn table(&self) -> &Arc<Table> {
+        &self.table
+    }
+
+    fn key(&self) -> Result<&Key, &Error> {
+        self.key.as_ref()
+    }
+
+    fn decide(&self, item: Option<&Item>) -> Result<Change, CancellationReason> {
         if self.expressions.condition.as_ref().is_some_and(|condition| !condition.matches(item)) {
             return Err(condition_reason(item.filter(|_| self.return_item)));
         }

@@ -10,6 +10,7 @@ use std::io;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde::ser::{SerializeMap, Serializer};
 use serde_json::ser::Formatter;
 
@@ -33,6 +34,16 @@ pub fn response(response: &Response) -> Vec<u8> {
 pub fn error(error: &Error) -> Vec<u8> {
     // Only text is written here, which cannot fail.
     write(&ErrorBody(error)).unwrap_or_default()
+}
+
+/// Writes anything as this protocol does, for what a later request brings back.
+pub(super) fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>, Error> {
+    write(value).map_err(|failure| Error::InternalServerError(failure.to_string()))
+}
+
+/// Reads what `encode` wrote.
+pub(super) fn decode<T: DeserializeOwned>(text: &[u8]) -> Result<T, Error> {
+    Ok(T::deserialize(read::parse(text)?)?)
 }
 
 fn write<T: Serialize>(value: &T) -> Result<Vec<u8>, serde_json::Error> {
