@@ -25,6 +25,10 @@ pub use statement::{Body, Expression, Returning, Source, Statement};
 
 use crate::error::Error;
 
+#[cfg(test)]
+#[expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may fail loudly")]
+mod tests;
+
 /// How DynamoDB opens its message about a statement that it cannot read.
 fn malformed(detail: &str) -> Error {
     Error::Validation(format!("Statement wasn't well formed, can't be processed: {detail}"))

@@ -90,6 +90,8 @@ struct Machine {
     /// Each with its depth.
     terms: Vec<(Expression, usize)>,
     pending: Vec<Pending>,
+    /// How many parentheses wait for their end.
+    open: usize,
 }
 
 /// An expression, as far as it goes.
@@ -116,6 +118,7 @@ impl Machine {
     fn prefixes(&mut self, parser: &mut Parser<'_>) {
         loop {
             let pending = if parser.take_symbol("(") {
+                self.open += 1;
                 Pending::Open(self.terms.len())
             } else if parser.take_word("NOT") {
                 Pending::Not
@@ -196,14 +199,15 @@ impl Machine {
         }
     }
 
-    fn is_open(&self) -> bool {
-        self.pending.iter().rev().any(|pending| matches!(pending, Pending::Open(_)))
+    const fn is_open(&self) -> bool {
+        self.open > 0
     }
 
     /// What the innermost parenthesis holds: one expression as it is, several as a list.
     fn close(&mut self) -> Result<(), Error> {
         self.settle(0)?;
         let Some(Pending::Open(before)) = self.pending.pop() else { return Err(malformed("Expected RIGHT_PAREN")) };
+        self.open -= 1;
         if self.terms.len() > before + 1 {
             let (elements, depths): (Vec<_>, Vec<_>) = self.terms.drain(before..).unzip();
             let depth = depths.into_iter().max().unwrap_or_default();

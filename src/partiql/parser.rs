@@ -3,6 +3,8 @@
 //! Mistakes are found in this order: in the tokens, in the grammar from left to right, then what is well formed and not
 //! supported.
 
+use std::cell::Cell;
+
 use super::malformed;
 use super::operators::expression;
 use super::statement::{
@@ -11,6 +13,14 @@ use super::statement::{
 use super::token::{Token, TokenKind, tokens};
 use crate::error::Error;
 
+/// A place in the text, by bytes and by lines and columns, all from zero.
+#[derive(Clone, Copy, Debug, Default)]
+struct Place {
+    start: usize,
+    line: usize,
+    column: usize,
+}
+
 /// The cursor over a statement's tokens.
 pub struct Parser<'t> {
     text: &'t str,
@@ -18,13 +28,23 @@ pub struct Parser<'t> {
     at: usize,
     pub nesting: usize,
     pub parameters: usize,
+    /// The place asked for last: the next one is counted from there.
+    place: Cell<Place>,
     /// What is well formed and not supported: the first is reported when all has been read.
     unsupported: Option<Error>,
 }
 
 impl Statement {
     pub fn parse(text: &str) -> Result<Self, Error> {
-        let mut parser = Parser { text, tokens: tokens(text)?, at: 0, nesting: 0, parameters: 0, unsupported: None };
+        let mut parser = Parser {
+            text,
+            tokens: tokens(text)?,
+            at: 0,
+            nesting: 0,
+            parameters: 0,
+            place: Cell::default(),
+            unsupported: None,
+        };
         let begins = |word: &str| parser.peek().is(word);
         let is_exists = begins("EXISTS") && parser.peek_after().is_symbol("(");
         let body = if is_exists {
@@ -91,13 +111,18 @@ impl<'t> Parser<'t> {
     /// Where the next token stands.
     pub fn position(&self) -> Position {
         let token = self.peek();
-        let before = self.text.get(..token.start).unwrap_or_default();
-        let line_start = before.rfind('\n').map_or(0, |at| at + 1);
-        Position {
-            line: before.matches('\n').count() + 1,
-            column: before.get(line_start..).unwrap_or_default().chars().count() + 1,
-            length: self.text.get(token.start..token.end).unwrap_or_default().chars().count(),
+        let place = self.place.get();
+        let mut place = if place.start <= token.start { place } else { Place::default() };
+        for letter in self.text.get(place.start..token.start).unwrap_or_default().chars() {
+            place.column += 1;
+            if letter == '\n' {
+                (place.line, place.column) = (place.line + 1, 0);
+            }
         }
+        place.start = token.start;
+        self.place.set(place);
+        let length = self.text.get(token.start..token.end).unwrap_or_default().chars().count();
+        Position { line: place.line + 1, column: place.column + 1, length }
     }
 
     fn refuse(&mut self, message: impl Into<String>) {

@@ -7,6 +7,11 @@ use crate::item::{AttributeValue, Number};
 
 /// A request with every kind of member, for each operation that is implemented.
 const REQUESTS: &[(&str, &str, &str)] = &[
+    (
+        "dynamodb",
+        "BatchExecuteStatement",
+        r#"{"Statements":[{"Statement":"SELECT * FROM t WHERE a = ?","Parameters":[{"S":"x"}],"ConsistentRead":true}]}"#,
+    ),
     ("dynamodb", "BatchGetItem", r#"{"RequestItems":{"t":{"Keys":[{"a":{"S":"x"}}],"ConsistentRead":true}}}"#),
     (
         "dynamodb",
@@ -23,6 +28,12 @@ const REQUESTS: &[(&str, &str, &str)] = &[
     ("dynamodb", "DeleteTable", r#"{"TableName":"t"}"#),
     ("dynamodb", "DescribeTable", r#"{"TableName":"t"}"#),
     ("dynamodb", "DescribeTimeToLive", r#"{"TableName":"t"}"#),
+    (
+        "dynamodb",
+        "ExecuteStatement",
+        r#"{"Statement":"SELECT * FROM t","Parameters":[{"L":[{"N":"1"}]}],"NextToken":"x","Limit":1}"#,
+    ),
+    ("dynamodb", "ExecuteTransaction", r#"{"TransactStatements":[{"Statement":"x"}],"ClientRequestToken":"t"}"#),
     (
         "dynamodb",
         "GetItem",
