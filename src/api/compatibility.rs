@@ -68,6 +68,16 @@ const DIFFERENCES: &[(&str, &str)] = &[
          do, although its documentation says otherwise.",
     ),
     (
+        "PartiQL",
+        "Statements are lowered onto the same conditions, updates, reads and writes as every other operation. Messages are \
+         AWS's where they have been seen. Ours is the wording for trees more than 200 levels deep, statements within \
+         statements, sets of mixed types, names of maps that are no texts, items to insert that are no maps, an empty IN list, \
+         ORDER BY of something else than an attribute, EXISTS outside of a transaction, a mix of reads and writes, and a \
+         NextToken that is none. Statements of a batch are run in their order. A SELECT by several partition keys that is \
+         ordered by the sort key alone is in that order within a page. What a local index reaches back to the table for is \
+         not charged.",
+    ),
+    (
         "Statistics",
         "`ItemCount`, `TableSizeBytes` and those of indexes are exact at every moment; DynamoDB refreshes them every six \
          hours. Item collection sizes are always given as between 0 and 1 GB, and there is no limit of 10 GB.",

@@ -172,12 +172,10 @@ impl Lowering<'_> {
             }
         };
         // A condition compared with a truth value: `attribute_exists(a) = true`.
-        if let (Infix::Equal | Infix::NotEqual, true) = (infix, is_condition(one)) {
-            if let Expression::Bool(truth) = two {
-                let condition = self.holds(one)?;
-                let stays = *truth == (infix == Infix::Equal);
-                return Ok(if stays { condition } else { condition.negated() });
-            }
+        if let (Infix::Equal | Infix::NotEqual, true, Expression::Bool(truth)) = (infix, is_condition(one), two) {
+            let condition = self.holds(one)?;
+            let stays = *truth == (infix == Infix::Equal);
+            return Ok(if stays { condition } else { condition.negated() });
         }
         Condition::of(Test::Compare(comparator, self.operand(one)?, self.operand(two)?))
     }

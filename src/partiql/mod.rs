@@ -26,7 +26,7 @@ pub use statement::{Body, Expression, Returning, Source, Statement};
 use crate::error::Error;
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may fail loudly")]
+#[expect(clippy::unwrap_used, reason = "a test may fail loudly")]
 mod tests;
 
 /// How DynamoDB opens its message about a statement that it cannot read.

@@ -99,7 +99,7 @@ pub fn access(schema: &KeySchema, condition: Option<&Where>, is_table: bool) -> 
             Some(SortCondition::Equal(value)) => Some(value.clone()),
             _ => None,
         };
-        if sort.is_some() == !schema.sort.is_empty() {
+        if sort.is_some() != schema.sort.is_empty() {
             return Ok(Access::Item(Key { partition: range.partition.clone(), sort: sort.into_iter().collect() }));
         }
     }
