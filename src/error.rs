@@ -63,6 +63,18 @@ pub enum Error {
     TableInUse(String),
     #[error("{0}")]
     LimitExceeded(String),
+    #[error("{0}")]
+    PolicyNotFound(String),
+    #[error("{0}")]
+    GlobalTableNotFound(String),
+    #[error("{0}")]
+    GlobalTableAlreadyExists(String),
+    #[error("{0}")]
+    ReplicaNotFound(String),
+    #[error("{0}")]
+    ReplicaAlreadyExists(String),
+    #[error("{0}")]
+    IndexNotFound(String),
     #[error("The conditional request failed")]
     ConditionalCheckFailed { item: Option<Box<Item>> },
     #[error("{}", cancellation_message(.reasons))]
@@ -133,6 +145,12 @@ impl Error {
             Self::ResourceInUse(_) => (DynamoDb, "ResourceInUseException", 400),
             Self::TableInUse(_) => (DynamoDb, "TableInUseException", 400),
             Self::LimitExceeded(_) => (DynamoDb, "LimitExceededException", 400),
+            Self::PolicyNotFound(_) => (DynamoDb, "PolicyNotFoundException", 400),
+            Self::GlobalTableNotFound(_) => (DynamoDb, "GlobalTableNotFoundException", 400),
+            Self::GlobalTableAlreadyExists(_) => (DynamoDb, "GlobalTableAlreadyExistsException", 400),
+            Self::ReplicaNotFound(_) => (DynamoDb, "ReplicaNotFoundException", 400),
+            Self::ReplicaAlreadyExists(_) => (DynamoDb, "ReplicaAlreadyExistsException", 400),
+            Self::IndexNotFound(_) => (DynamoDb, "IndexNotFoundException", 400),
             Self::ConditionalCheckFailed { .. } => (DynamoDb, "ConditionalCheckFailedException", 400),
             Self::TransactionCanceled { .. } => (DynamoDb, "TransactionCanceledException", 400),
             Self::DuplicateItem => (DynamoDb, "DuplicateItemException", 400),

@@ -14,6 +14,12 @@ fn every_error() -> Vec<(Error, &'static str, u16)> {
         (Error::ResourceInUse(text()), "ResourceInUseException", 400),
         (Error::TableInUse(text()), "TableInUseException", 400),
         (Error::LimitExceeded(text()), "LimitExceededException", 400),
+        (Error::PolicyNotFound(text()), "PolicyNotFoundException", 400),
+        (Error::GlobalTableNotFound(text()), "GlobalTableNotFoundException", 400),
+        (Error::GlobalTableAlreadyExists(text()), "GlobalTableAlreadyExistsException", 400),
+        (Error::ReplicaNotFound(text()), "ReplicaNotFoundException", 400),
+        (Error::ReplicaAlreadyExists(text()), "ReplicaAlreadyExistsException", 400),
+        (Error::IndexNotFound(text()), "IndexNotFoundException", 400),
         (Error::ConditionalCheckFailed { item: None }, "ConditionalCheckFailedException", 400),
         (Error::TransactionCanceled { reasons: Vec::new() }, "TransactionCanceledException", 400),
         (Error::DuplicateItem, "DuplicateItemException", 400),
@@ -46,6 +52,12 @@ fn every_error() -> Vec<(Error, &'static str, u16)> {
             | Error::ResourceInUse(_)
             | Error::TableInUse(_)
             | Error::LimitExceeded(_)
+            | Error::PolicyNotFound(_)
+            | Error::GlobalTableNotFound(_)
+            | Error::GlobalTableAlreadyExists(_)
+            | Error::ReplicaNotFound(_)
+            | Error::ReplicaAlreadyExists(_)
+            | Error::IndexNotFound(_)
             | Error::ConditionalCheckFailed { .. }
             | Error::TransactionCanceled { .. }
             | Error::DuplicateItem

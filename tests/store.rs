@@ -71,6 +71,8 @@ impl World {
             billing_mode: BillingMode::PayPerRequest,
             throughput: None,
             deletion_protection: false,
+            tags: Default::default(),
+            policy: None,
         };
         now(self.store.create_table(&self.realm, definition))
     }

@@ -10,6 +10,7 @@ use super::table_definition::{
     ThroughputInput,
 };
 use super::table_description::TableDescription;
+use super::tags::{self, TagInput};
 use crate::error::Error;
 use crate::store::{
     BillingMode, IndexDefinition, IndexKind, KeyAttribute, Projection, Realm, Statistics, Store, TableDefinition,
@@ -29,7 +30,7 @@ pub const PARAMETERS: &[Parameter] = &[
     done("StreamSpecification"),
     done("DeletionProtectionEnabled"),
     different("SSESpecification", NOT_KEPT),
-    different("Tags", NOT_KEPT),
+    done("Tags"),
     different("TableClass", NOT_KEPT),
     different("WarmThroughput", NOT_KEPT),
     different("OnDemandThroughput", NOT_KEPT),
@@ -59,8 +60,7 @@ pub struct Input {
     #[serde(rename = "SSESpecification")]
     #[expect(dead_code, reason = "accepted, without effect")]
     sse_specification: Option<Given>,
-    #[expect(dead_code, reason = "accepted, without effect")]
-    tags: Option<Given>,
+    tags: Option<Vec<TagInput>>,
     table_class: Option<String>,
     #[expect(dead_code, reason = "accepted, without effect")]
     warm_throughput: Option<Given>,
@@ -132,6 +132,8 @@ fn define<'a>(realm: &'a Realm, input: &'a Input) -> Result<(TableName<'a>, Tabl
         billing_mode,
         throughput,
         deletion_protection: input.deletion_protection_enabled == Some(true),
+        tags: tags::given(input.tags.as_deref().unwrap_or_default())?,
+        policy: None,
     };
     Ok((name, definition))
 }

@@ -51,14 +51,69 @@ impl<'a> StreamName<'a> {
     }
 }
 
+/// A resource as operations on policies and tags name it: always by its ARN.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ResourceArn<'a> {
+    pub realm: Realm,
+    pub table: &'a str,
+    pub kind: ResourceKind<'a>,
+    pub arn: &'a str,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ResourceKind<'a> {
+    Table,
+    /// By its label.
+    Stream(&'a str),
+}
+
+impl<'a> ResourceArn<'a> {
+    /// Messages as measured on AWS (ack-api-quirks, findings DDB-TABLE-212 and DDB-BACKUP-013, October 2026).
+    pub fn parse(arn: &'a str) -> Result<Self, Error> {
+        let invalid =
+            |text: String| Err(Error::Validation(format!("One or more parameter values were invalid: {text}")));
+        if !arn.starts_with("arn:") {
+            return invalid(format!("ARNs must start with 'arn:': {arn}"));
+        }
+        let no_resource = || invalid(format!("Provided Arn is not a DynamoDB resource arn: {arn}"));
+        let Some((realm, resource)) = split_arn_of_any_partition(arn) else { return no_resource() };
+        let Some(rest) = resource.strip_prefix("table/") else { return no_resource() };
+        let (table, below) = rest.split_once('/').map_or((rest, None), |(table, below)| (table, Some(below)));
+        if !is_name(table) {
+            return no_resource();
+        }
+        let kind = match below.and_then(|below| below.split_once('/')) {
+            None if below.is_none() => ResourceKind::Table,
+            Some(("stream", label)) if !label.is_empty() && !label.contains('/') => ResourceKind::Stream(label),
+            Some(("index", _)) => {
+                return invalid(format!(
+                    "Invalid resource arn provided, only table or stream is accepted. Provided resource arn: {arn}"
+                ));
+            }
+            _ => return no_resource(),
+        };
+        Ok(Self { realm, table, kind, arn })
+    }
+
+    /// Whether it lies where `realm` does: in its region, and in a partition that has that region.
+    pub fn is_local(&self, realm: &Realm) -> bool {
+        self.realm.region == realm.region && self.arn.split(':').nth(1) == Some(realm.partition())
+    }
+}
+
 /// The realm and the resource part of a DynamoDB ARN.
 fn split_arn(text: &str) -> Option<(Realm, &str)> {
+    let (realm, resource) = split_arn_of_any_partition(text)?;
+    (text.split(':').nth(1) == Some(realm.partition())).then_some((realm, resource))
+}
+
+fn split_arn_of_any_partition(text: &str) -> Option<(Realm, &str)> {
     let mut parts = text.splitn(6, ':');
     let (arn, partition, service) = (parts.next()?, parts.next()?, parts.next()?);
     let (region, account, resource) = (parts.next()?, parts.next()?, parts.next()?);
     let realm = Realm { account: account.to_owned(), region: region.to_owned() };
     let account_is_valid = account.len() == 12 && account.bytes().all(|byte| byte.is_ascii_digit());
-    let is_dynamodb = arn == "arn" && service == "dynamodb" && partition == realm.partition();
+    let is_dynamodb = arn == "arn" && service == "dynamodb" && !partition.is_empty();
     (is_dynamodb && account_is_valid && !region.is_empty()).then_some((realm, resource))
 }
 
@@ -120,6 +175,28 @@ mod tests {
         ] {
             assert!(TableName::parse(&realm, text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn a_resource_is_a_table_or_a_stream() -> Result<(), Error> {
+        let realm = realm();
+        let (table, stream) = (realm.table_arn("orders"), realm.stream_arn("orders", "label"));
+        let parsed = ResourceArn::parse(&table)?;
+        assert_eq!((parsed.table, parsed.kind, parsed.is_local(&realm)), ("orders", ResourceKind::Table, true));
+        assert_eq!(ResourceArn::parse(&stream)?.kind, ResourceKind::Stream("label"));
+        assert!(!ResourceArn::parse(&table.replace("us-east-1", "us-west-2"))?.is_local(&realm));
+        assert!(!ResourceArn::parse(&table.replace("aws", "aws-cn"))?.is_local(&realm));
+        for text in [
+            "orders".to_owned(),
+            format!("{table}/index/x"),
+            format!("{table}/backup/1"),
+            format!("{table}/stream/"),
+            format!("{table}/stream"),
+            table.replace("dynamodb", "s3"),
+        ] {
+            assert!(ResourceArn::parse(&text).is_err(), "{text}");
+        }
+        Ok(())
     }
 
     #[test]

@@ -3,6 +3,9 @@
 //! ```text
 //! <table> m 00                                               metadata version, 8 bytes
 //! <table> m 01                                               definition, JSON
+//! <table> m 02                                               what other services keep of the table, JSON
+//! <table> m 03 <tag key>                                     tag: its value
+//! <table> m 04 [<stream label>]                              resource policy of the table or of a stream, JSON
 //! <table> n <index id u32> 00|01                             items, bytes: i64, little-endian, for atomic addition
 //! <table> i <hash u64> <partition> [<sort>]                  row: see stored.rs
 //! <table> x <index id u32> <hash u64> <partition>{0,4} <sort>{0,4} 30 <base partition> [<base sort>]     empty
@@ -137,7 +140,7 @@ impl TableSpace {
 
     // Metadata and counters.
 
-    /// Both keys of the metadata.
+    /// Everything that is known of the table, and nothing that it holds.
     pub fn metadata(&self) -> KeyRange {
         KeyRange::prefix(self.family(METADATA, 0))
     }
@@ -152,6 +155,41 @@ impl TableSpace {
     pub fn definition(&self) -> Vec<u8> {
         let mut key = self.family(METADATA, 1);
         key.push(1);
+        key
+    }
+
+    /// What other services keep of the table. It changes without the definition's version.
+    pub fn services(&self) -> Vec<u8> {
+        let mut key = self.family(METADATA, 1);
+        key.push(2);
+        key
+    }
+
+    /// Where the value of the tag called `name` lies.
+    pub fn tag(&self, name: &str) -> Vec<u8> {
+        let mut key = self.family(METADATA, 1 + name.len());
+        key.push(3);
+        key.extend_from_slice(name.as_bytes());
+        key
+    }
+
+    /// All tags, in the order of their keys.
+    pub fn tags(&self) -> KeyRange {
+        KeyRange::prefix(self.tag(""))
+    }
+
+    pub fn parse_tag(&self, key: &[u8]) -> kv::Result<String> {
+        let mut reader = self.open(METADATA, key)?;
+        reader.expect(&[3], "not a tag")?;
+        String::from_utf8(reader.rest().to_vec()).map_err(|_| corrupt("a tag's key is not UTF-8"))
+    }
+
+    /// The resource policy of the table, or of its stream called `label`.
+    pub fn policy(&self, label: Option<&str>) -> Vec<u8> {
+        let label = label.unwrap_or_default();
+        let mut key = self.family(METADATA, 1 + label.len());
+        key.push(4);
+        key.extend_from_slice(label.as_bytes());
         key
     }
 

@@ -41,6 +41,10 @@ impl Store {
                         open_stream(&transaction, &mut table, view).await?;
                     }
                     write_table(keyspace, transaction.kv(), &table)?;
+                    transaction.put_tags(&table.space(self), &definition.tags)?;
+                    if let Some(policy) = &definition.policy {
+                        transaction.put_policy(&table.space(self), None, policy)?;
+                    }
                     Ok(table)
                 }
             })

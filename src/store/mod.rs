@@ -6,6 +6,7 @@
 
 mod advance;
 mod alter;
+mod beside;
 mod blob;
 mod catalogue;
 mod check;
@@ -22,6 +23,7 @@ mod maintenance;
 pub mod read;
 mod record;
 mod schema;
+mod services;
 mod shared_clock;
 pub mod stream;
 mod sweep;
@@ -37,12 +39,14 @@ use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64};
 
+pub use beside::{Policy, PolicyDocument, Tags};
 pub use checkpoint::{Checkpoint, Expected, Next, Resumed, StreamPlace};
 use commit_ids::commit_ids;
 pub use copy::{Copy, CopyError, Place, Reading, copy};
 pub use follow::{Changed, Ticket};
 pub use read::{Fetch, Page, Query, Scan, SortBound, Start};
 pub use record::{Image, Record, RecordKind, RecordPage, StoredPage, StoredRecord};
+pub use services::{Capacity, Destination, Insights, InsightsMode, Precision, Scaling, ScalingPolicy, Services};
 pub use stream::{Cursor, Stream, StreamStart};
 pub use table::{
     BillingMode, Index, IndexDefinition, IndexKind, IndexStatus, Key, KeyAttribute, KeyKind, KeySchema, Projection,

@@ -5,6 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::{Policy, Tags};
 use crate::clock::Timestamp;
 use crate::item::{AttributeValue, Item};
 use crate::keyspace::{self, KeyValue, PrimaryKey};
@@ -294,6 +295,8 @@ pub struct TableDefinition {
     pub billing_mode: BillingMode,
     pub throughput: Option<Throughput>,
     pub deletion_protection: bool,
+    pub tags: Tags,
+    pub policy: Option<Policy>,
 }
 
 /// What a new index is made of.

@@ -194,6 +194,7 @@ impl Store {
             let kept = usize::from(table.is_some() && none_left);
             for stream in gone.iter().rev().skip(kept) {
                 transaction.kv().clear(&self.stream_key(&stream.realm, &stream.table_name, &stream.label))?;
+                transaction.kv().clear(&space.policy(Some(&stream.label)))?;
             }
             if table.is_none() && none_left {
                 if let Some(stream) = gone.first() {

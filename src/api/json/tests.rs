@@ -40,6 +40,7 @@ const REQUESTS: &[(&str, &str, &str)] = &[
         r#"{"TableName":"t","Key":{"a":{"B":"AAEC"}},"ConsistentRead":false,"AttributesToGet":["a"]}"#,
     ),
     ("dynamodb", "ListTables", r#"{"Limit":5}"#),
+    ("dynamodb", "ListTagsOfResource", r#"{"ResourceArn":"a","NextToken":"x"}"#),
     ("dynamodb", "PutItem", r#"{"TableName":"t","Item":{"a":{"L":[{"M":{}},{"NULL":true},{"NS":["1","2"]}]}}}"#),
     (
         "dynamodb",
@@ -47,12 +48,14 @@ const REQUESTS: &[(&str, &str, &str)] = &[
         r#"{"TableName":"t","KeyConditions":{"a":{"ComparisonOperator":"EQ","AttributeValueList":[{"S":"x"}]}},"ScanIndexForward":false}"#,
     ),
     ("dynamodb", "Scan", r#"{"TableName":"t","Segment":0,"TotalSegments":4,"ExclusiveStartKey":{"a":{"S":"x"}}}"#),
+    ("dynamodb", "TagResource", r#"{"ResourceArn":"a","Tags":[{"Key":"k","Value":"v"}]}"#),
     ("dynamodb", "TransactGetItems", r#"{"TransactItems":[{"Get":{"TableName":"t","Key":{"a":{"S":"x"}}}}]}"#),
     (
         "dynamodb",
         "TransactWriteItems",
         r#"{"TransactItems":[{"Delete":{"TableName":"t","Key":{"a":{"S":"x"}}}}],"ClientRequestToken":"x"}"#,
     ),
+    ("dynamodb", "UntagResource", r#"{"ResourceArn":"a","TagKeys":["k"]}"#),
     (
         "dynamodb",
         "UpdateItem",

@@ -52,6 +52,8 @@ fn named(store: &Store, name: &str, stream: Option<StreamViewType>) -> Result<Ar
         billing_mode: BillingMode::PayPerRequest,
         throughput: None,
         deletion_protection: false,
+        tags: Tags::new(),
+        policy: None,
     };
     wait(store.create_table(&realm(), definition))
 }

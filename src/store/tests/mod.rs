@@ -63,6 +63,8 @@ fn table(store: &Store, stream: Option<StreamViewType>) -> Result<Arc<Table>, Er
         billing_mode: BillingMode::PayPerRequest,
         throughput: None,
         deletion_protection: false,
+        tags: Tags::new(),
+        policy: None,
     };
     now(store.create_table(&realm(), definition))
 }
