@@ -42,6 +42,23 @@ impl Timestamp {
         )
     }
 
+    /// As some of DynamoDB's messages say it: `Thursday, October 8, 2026 at 11:20:48 PM Coordinated Universal Time`.
+    pub fn to_english(self) -> String {
+        let time = time::OffsetDateTime::from_unix_timestamp_nanos(i128::from(self.0) * 1_000_000)
+            .unwrap_or(time::OffsetDateTime::UNIX_EPOCH);
+        let (half, hour) = if time.hour() < 12 { ("AM", time.hour()) } else { ("PM", time.hour() - 12) };
+        format!(
+            "{}, {} {}, {} at {}:{:02}:{:02} {half} Coordinated Universal Time",
+            time.weekday(),
+            time.month(),
+            time.day(),
+            time.year(),
+            if hour == 0 { 12 } else { hour },
+            time.minute(),
+            time.second()
+        )
+    }
+
     #[must_use]
     pub const fn plus_millis(self, millis: i64) -> Self {
         Self(self.0.saturating_add(millis))
@@ -265,6 +282,14 @@ mod tests {
         let (one, two) = (Clock::deterministic(at, 3), Clock::deterministic(at, 3));
         assert_eq!(one.random_uuid(), two.random_uuid());
         assert_eq!(one.random_u64(), two.random_u64());
+    }
+
+    #[test]
+    fn times_are_said_in_english() {
+        let said = |millis| Timestamp(millis).to_english();
+        assert_eq!(said(1_791_501_648_000), "Thursday, October 8, 2026 at 11:20:48 PM Coordinated Universal Time");
+        assert_eq!(said(0), "Thursday, January 1, 1970 at 12:00:00 AM Coordinated Universal Time");
+        assert_eq!(said(43_200_000), "Thursday, January 1, 1970 at 12:00:00 PM Coordinated Universal Time");
     }
 
     #[test]

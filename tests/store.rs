@@ -51,6 +51,7 @@ fn index(name: &str, projection: Projection) -> IndexDefinition {
         key: KeySchema { partition: vec![attribute("group", KeyKind::S)], sort: vec![attribute("rank", KeyKind::N)] },
         projection,
         throughput: None,
+        capacity: Default::default(),
     }
 }
 
@@ -71,6 +72,7 @@ impl World {
             billing_mode: BillingMode::PayPerRequest,
             throughput: None,
             deletion_protection: false,
+            settings: Default::default(),
             tags: Default::default(),
             policy: None,
         };

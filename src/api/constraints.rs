@@ -44,6 +44,7 @@ pub mod values {
     pub const PROJECTION_TYPE: &[&str] = &["ALL", "INCLUDE", "KEYS_ONLY"];
     pub const BILLING_MODE: &[&str] = &["PROVISIONED", "PAY_PER_REQUEST"];
     pub const TABLE_CLASS: &[&str] = &["STANDARD", "STANDARD_INFREQUENT_ACCESS"];
+    pub const SSE_TYPE: &[&str] = &["AES256", "KMS"];
     pub const STREAM_VIEW_TYPE: &[&str] = &["OLD_IMAGE", "KEYS_ONLY", "NEW_AND_OLD_IMAGES", "NEW_IMAGE"];
     pub const SHARD_ITERATOR_TYPE: &[&str] =
         &["AT_SEQUENCE_NUMBER", "AFTER_SEQUENCE_NUMBER", "TRIM_HORIZON", "LATEST", "AT_TIMESTAMP"];

@@ -9,15 +9,14 @@ use super::table_definition::{
     self as definition, AttributeDefinition, IndexInput, KeyNames, KeySchemaElement, StreamSpecification,
     ThroughputInput,
 };
-use super::table_description::TableDescription;
+use super::table_description::{Shown, TableDescription};
+use super::table_settings::{EncryptionInput, Of, OnDemandInput, WarmInput, check_maximum, new_capacity};
 use super::tags::{self, TagInput};
 use crate::error::Error;
 use crate::store::{
-    BillingMode, IndexDefinition, IndexKind, KeyAttribute, Projection, Realm, Statistics, Store, TableDefinition,
-    Throughput,
+    BillingMode, CapacitySettings, ClassSetting, Encryption, IndexDefinition, IndexKind, KeyAttribute, Projection,
+    Realm, Settings, Statistics, Store, TableClass, TableDefinition, Throughput,
 };
-
-pub const NOT_KEPT: &str = "accepted, without effect";
 
 pub const PARAMETERS: &[Parameter] = &[
     done("TableName"),
@@ -29,11 +28,11 @@ pub const PARAMETERS: &[Parameter] = &[
     different("ProvisionedThroughput", "kept and shown, never enforced"),
     done("StreamSpecification"),
     done("DeletionProtectionEnabled"),
-    different("SSESpecification", NOT_KEPT),
+    different("SSESpecification", "kept and shown; nothing is encrypted, and a key need not exist"),
     done("Tags"),
-    different("TableClass", NOT_KEPT),
-    different("WarmThroughput", NOT_KEPT),
-    different("OnDemandThroughput", NOT_KEPT),
+    different("TableClass", "kept and shown, without effect"),
+    different("WarmThroughput", "kept and shown, without effect"),
+    different("OnDemandThroughput", "kept and shown, never enforced"),
     absent("ResourcePolicy"),
     absent("GlobalTableSourceArn"),
     absent("GlobalTableSettingsReplicationMode"),
@@ -58,14 +57,11 @@ pub struct Input {
     stream_specification: Option<StreamSpecification>,
     deletion_protection_enabled: Option<bool>,
     #[serde(rename = "SSESpecification")]
-    #[expect(dead_code, reason = "accepted, without effect")]
-    sse_specification: Option<Given>,
+    sse_specification: Option<EncryptionInput>,
     tags: Option<Vec<TagInput>>,
     table_class: Option<String>,
-    #[expect(dead_code, reason = "accepted, without effect")]
-    warm_throughput: Option<Given>,
-    #[expect(dead_code, reason = "accepted, without effect")]
-    on_demand_throughput: Option<Given>,
+    warm_throughput: Option<WarmInput>,
+    on_demand_throughput: Option<OnDemandInput>,
     resource_policy: Option<Given>,
     global_table_source_arn: Option<Given>,
     global_table_settings_replication_mode: Option<Given>,
@@ -83,7 +79,9 @@ pub async fn run(store: &Store, realm: &Realm, input: &Input) -> Result<Output, 
     let table = store.create_table(&name.realm, definition).await?;
     let nothing = (Statistics::default(), Vec::new());
     // As on AWS the answer still says CREATING; the table is usable, and DescribeTable says ACTIVE.
-    Ok(Output { table_description: TableDescription::new(&table, "CREATING", &nothing) })
+    let warm = input.warm_throughput.filter(|warm| !warm.is_empty());
+    let shown = Shown { status: "CREATING", warm: warm.map(|_| "UPDATING"), encryption: "ENABLING" };
+    Ok(Output { table_description: TableDescription::new(&table, shown, &nothing, store.clock().now()) })
 }
 
 /// The whole validation: what the request defines, or the error it meets first.
@@ -108,6 +106,7 @@ fn define<'a>(realm: &'a Realm, input: &'a Input) -> Result<(TableName<'a>, Tabl
     constraints.one_of("billingMode", input.billing_mode.as_deref(), values::BILLING_MODE);
     definition::check_throughput(&mut constraints, "provisionedThroughput", input.provisioned_throughput.as_ref());
     definition::check_stream(&mut constraints, input.stream_specification.as_ref());
+    definition::check_encryption(&mut constraints, input.sse_specification.as_ref());
     constraints.one_of("tableClass", input.table_class.as_deref(), values::TABLE_CLASS);
     let (definitions, table_name, schema) = constraints.finish((definitions, table_name, schema))?;
     input.refuse_absent()?;
@@ -117,12 +116,14 @@ fn define<'a>(realm: &'a Realm, input: &'a Input) -> Result<(TableName<'a>, Tabl
     let billing_mode = billing_mode(input.billing_mode.as_deref()).unwrap_or(BillingMode::Provisioned);
     let throughput = check_billing(billing_mode, definition::throughput(input.provisioned_throughput.as_ref())?)?;
     let key = KeyNames::of(schema, false)?;
-    let indexes = Indexes { billing_mode, attributes: &attributes, table_key: &key };
+    check_maximum(&name.realm, Of::Table, input.provisioned_throughput.as_ref())?;
+    let indexes = Indexes { realm: &name.realm, billing_mode, attributes: &attributes, table_key: &key };
     let mut built = indexes.build(IndexKind::Local, locals)?;
     built.extend(indexes.build(IndexKind::Global, globals)?);
     check_definitions(&key, &built, &attributes)?;
     check_projected(&built)?;
     let key = key.resolve(&attributes).ok_or_else(undefined_key)?;
+    let settings = input.settings(&name.realm, billing_mode, throughput)?;
     let definition = TableDefinition {
         name: name.name.to_owned(),
         attribute_definitions: attributes,
@@ -132,6 +133,7 @@ fn define<'a>(realm: &'a Realm, input: &'a Input) -> Result<(TableName<'a>, Tabl
         billing_mode,
         throughput,
         deletion_protection: input.deletion_protection_enabled == Some(true),
+        settings,
         tags: tags::given(input.tags.as_deref().unwrap_or_default())?,
         policy: None,
     };
@@ -139,6 +141,22 @@ fn define<'a>(realm: &'a Realm, input: &'a Input) -> Result<(TableName<'a>, Tabl
 }
 
 impl Input {
+    fn settings(
+        &self,
+        realm: &Realm,
+        billing_mode: BillingMode,
+        throughput: Option<Throughput>,
+    ) -> Result<Settings, Error> {
+        let (on_demand, warm) = (self.on_demand_throughput, self.warm_throughput);
+        let key_arn = self.sse_specification.as_ref().map_or(Ok(None), |encryption| encryption.key_arn(realm))?;
+        Ok(Settings {
+            capacity: new_capacity(realm, Of::Table, (billing_mode, throughput), on_demand, warm)?,
+            class: ClassSetting::new(self.table_class.as_deref().and_then(TableClass::parse).unwrap_or_default()),
+            encryption: Encryption::new(key_arn),
+            ..Settings::default()
+        })
+    }
+
     fn refuse_absent(&self) -> Result<(), Error> {
         let replication_mode = self.global_table_settings_replication_mode.is_some();
         refuse_absent(
@@ -177,6 +195,7 @@ pub fn check_billing(mode: BillingMode, throughput: Option<Throughput>) -> Resul
 
 /// What an index is checked against.
 pub struct Indexes<'a> {
+    pub realm: &'a Realm,
     pub billing_mode: BillingMode,
     pub attributes: &'a [KeyAttribute],
     pub table_key: &'a KeyNames,
@@ -225,7 +244,22 @@ impl Indexes<'_> {
             (IndexKind::Global, BillingMode::Provisioned, None) => {
                 Err(invalid(&format!("ProvisionedThroughput must be specified for index: {name}")))
             }
-            _ => Ok(IndexDefinition { name, kind, key: resolved, projection, throughput }),
+            (IndexKind::Local, ..) => Ok(IndexDefinition {
+                capacity: CapacitySettings::default(),
+                name,
+                kind,
+                key: resolved,
+                projection,
+                throughput,
+            }),
+            _ => {
+                let of = Of::Index(&name);
+                check_maximum(self.realm, of, input.provisioned_throughput.as_ref())?;
+                let mode = (self.billing_mode, throughput);
+                let (on_demand, warm) = (input.on_demand_throughput, input.warm_throughput);
+                let capacity = new_capacity(self.realm, of, mode, on_demand, warm)?;
+                Ok(IndexDefinition { name, kind, key: resolved, projection, throughput, capacity })
+            }
         }
     }
 

@@ -6,7 +6,7 @@ use super::constraints::Constraints;
 use super::describe_table::no_such_table;
 use super::parameters::{Parameter, done};
 use super::resource::TableName;
-use super::table_description::TableDescription;
+use super::table_description::{Shown, TableDescription};
 use crate::error::Error;
 use crate::store::{Realm, Store};
 
@@ -38,5 +38,7 @@ pub async fn run(store: &Store, realm: &Realm, input: &Input) -> Result<Output, 
     }
     let statistics = store.statistics(&table).await?;
     let table = store.delete_table(&name.realm, name.name).await.map_err(missing)?;
-    Ok(Output { table_description: TableDescription::new(&table, "DELETING", &statistics).without_schema() })
+    let shown = Shown { status: "DELETING", warm: None, ..Shown::ACTIVE };
+    let description = TableDescription::new(&table, shown, &statistics, store.clock().now());
+    Ok(Output { table_description: description.without_schema() })
 }

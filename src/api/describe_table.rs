@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::constraints::Constraints;
 use super::parameters::{Parameter, done};
 use super::resource::TableName;
-use super::table_description::TableDescription;
+use super::table_description::{Shown, TableDescription};
 use crate::error::Error;
 use crate::store::{Realm, Store};
 
@@ -30,7 +30,7 @@ pub async fn run(store: &Store, realm: &Realm, input: &Input) -> Result<Output, 
     let name = TableName::parse(realm, table_name)?;
     let table = store.current_table(&name.realm, name.name).await.map_err(|error| no_such_table(error, name.name))?;
     let statistics = store.statistics(&table).await?;
-    Ok(Output { table: TableDescription::new(&table, "ACTIVE", &statistics) })
+    Ok(Output { table: TableDescription::new(&table, Shown::ACTIVE, &statistics, store.clock().now()) })
 }
 
 /// The operations on tables name the table that is not there; those on items do not.

@@ -36,6 +36,7 @@ mod single_write;
 mod streams;
 mod table_definition;
 mod table_description;
+mod table_settings;
 mod tag_resource;
 mod tags;
 mod transact_get_items;

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use super::constraints::{Constraints, values};
-use super::parameters::Given;
+use super::table_settings::{EncryptionInput, OnDemandInput, WarmInput};
 use crate::error::Error;
 use crate::store::{KeyAttribute, KeyKind, KeySchema, Projection, StreamViewType, Throughput};
 
@@ -50,10 +50,8 @@ pub struct IndexInput {
     pub key_schema: Option<Vec<KeySchemaElement>>,
     pub projection: Option<ProjectionInput>,
     pub provisioned_throughput: Option<ThroughputInput>,
-    #[expect(dead_code, reason = "accepted, without effect")]
-    on_demand_throughput: Option<Given>,
-    #[expect(dead_code, reason = "accepted, without effect")]
-    warm_throughput: Option<Given>,
+    pub on_demand_throughput: Option<OnDemandInput>,
+    pub warm_throughput: Option<WarmInput>,
 }
 
 /// Largest capacity that DynamoDB takes for a number at all.
@@ -140,6 +138,11 @@ pub fn check_stream(constraints: &mut Constraints, stream: Option<&StreamSpecifi
     constraints.required("streamSpecification.streamEnabled", &stream.stream_enabled);
     let view = stream.stream_view_type.as_deref();
     constraints.one_of("streamSpecification.streamViewType", view, values::STREAM_VIEW_TYPE);
+}
+
+pub fn check_encryption(constraints: &mut Constraints, encryption: Option<&EncryptionInput>) {
+    let kind = encryption.and_then(|encryption| encryption.sse_type.as_deref());
+    constraints.one_of("sSESpecification.sSEType", kind, values::SSE_TYPE);
 }
 
 /// What DynamoDB says of a stream specification that contradicts itself, as the public notes `ack-api-quirks` measured it.

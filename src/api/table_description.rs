@@ -3,9 +3,25 @@
 use serde::Serialize;
 
 use super::wire::Timestamp;
+use crate::clock;
 use crate::store::{
-    BillingMode, Index, IndexKind, IndexStatus, KeyAttribute, KeySchema, Projection, Statistics, Table, Throughput,
+    BillingMode, CapacitySettings, Index, IndexKind, IndexStatus, KeyAttribute, KeySchema, OnDemand, Projection,
+    Settings, Statistics, Table, TableClass, Throughput,
 };
+
+/// What an answer says of the state of a table, which is always the same once it has answered.
+#[derive(Clone, Copy, Debug)]
+pub struct Shown {
+    /// The table's; while it is being created, so are its global indexes.
+    pub status: &'static str,
+    /// That of what is warm, where it is shown at all.
+    pub warm: Option<&'static str>,
+    pub encryption: &'static str,
+}
+
+impl Shown {
+    pub const ACTIVE: Self = Self { status: "ACTIVE", warm: Some("ACTIVE"), encryption: "ENABLED" };
+}
 
 #[derive(Debug, Default, Serialize)]
 #[serde(rename_all = "PascalCase")]
@@ -35,7 +51,15 @@ pub struct TableDescription {
     pub latest_stream_label: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub latest_stream_arn: Option<String>,
+    #[serde(rename = "SSEDescription", skip_serializing_if = "Option::is_none")]
+    pub sse_description: Option<EncryptionDescription>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub table_class_summary: Option<ClassSummary>,
     pub deletion_protection_enabled: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub on_demand_throughput: Option<OnDemandDescription>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub warm_throughput: Option<WarmDescription>,
 }
 
 #[derive(Debug, Serialize)]
@@ -55,7 +79,11 @@ pub struct KeySchemaElement {
 #[derive(Debug, Default, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct ThroughputDescription {
-    pub number_of_decreases_today: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_increase_date_time: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_decrease_date_time: Option<Timestamp>,
+    pub number_of_decreases_today: u32,
     pub read_capacity_units: u64,
     pub write_capacity_units: u64,
 }
@@ -66,6 +94,41 @@ pub struct BillingModeSummary {
     pub billing_mode: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_update_to_pay_per_request_date_time: Option<Timestamp>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct OnDemandDescription {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_read_request_units: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_write_request_units: Option<u64>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct WarmDescription {
+    pub read_units_per_second: u64,
+    pub write_units_per_second: u64,
+    pub status: &'static str,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct EncryptionDescription {
+    pub status: &'static str,
+    #[serde(rename = "SSEType")]
+    pub sse_type: &'static str,
+    #[serde(rename = "KMSMasterKeyArn")]
+    pub kms_master_key_arn: String,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct ClassSummary {
+    pub table_class: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_update_date_time: Option<Timestamp>,
 }
 
 #[derive(Debug, Serialize)]
@@ -96,31 +159,40 @@ pub struct IndexDescription {
     pub backfilling: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub provisioned_throughput: Option<ThroughputDescription>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub on_demand_throughput: Option<OnDemandDescription>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub warm_throughput: Option<WarmDescription>,
     pub index_size_bytes: i64,
     pub item_count: i64,
     pub index_arn: String,
 }
 
 impl TableDescription {
-    /// `status` is the table's; while it is being created, so are its global indexes.
-    pub fn new(table: &Table, status: &'static str, statistics: &(Statistics, Vec<(u32, Statistics)>)) -> Self {
+    pub fn new(
+        table: &Table,
+        shown: Shown,
+        statistics: &(Statistics, Vec<(u32, Statistics)>),
+        now: clock::Timestamp,
+    ) -> Self {
         let (own, of_indexes) = statistics;
+        let Settings { capacity, class, encryption, .. } = &table.settings;
         let describe = |index: &Index| {
             let statistics = of_indexes.iter().find(|(id, _)| *id == index.id).map(|(_, statistics)| *statistics);
-            IndexDescription::new(table, index, status, statistics.unwrap_or_default())
+            IndexDescription::new(table, index, shown, (statistics.unwrap_or_default(), now))
         };
         Self {
             attribute_definitions: table.attribute_definitions.iter().map(AttributeDefinition::new).collect(),
             table_name: table.name.clone(),
             key_schema: key_schema(&table.key),
-            table_status: status,
+            table_status: shown.status,
             creation_date_time: Some(Timestamp(table.created())),
-            provisioned_throughput: ThroughputDescription::new(table.throughput),
+            provisioned_throughput: ThroughputDescription::new(table.throughput, capacity, now),
             table_size_bytes: own.bytes,
             item_count: own.items,
             table_arn: table.arn(),
             table_id: table.uuid.clone(),
-            billing_mode_summary: BillingModeSummary::new(table, status),
+            billing_mode_summary: BillingModeSummary::new(table, shown.status),
             local_secondary_indexes: table.local_indexes().map(describe).collect(),
             global_secondary_indexes: table.global_indexes().map(describe).collect(),
             stream_specification: table
@@ -132,7 +204,15 @@ impl TableDescription {
                 .latest_stream_label
                 .as_ref()
                 .map(|label| table.realm.stream_arn(&table.name, label)),
+            sse_description: encryption.key_arn.as_ref().map(|key_arn| EncryptionDescription {
+                status: shown.encryption,
+                sse_type: "KMS",
+                kms_master_key_arn: key_arn.clone(),
+            }),
+            table_class_summary: ClassSummary::new(class.class, class.changed_millis),
             deletion_protection_enabled: table.deletion_protection,
+            on_demand_throughput: OnDemandDescription::new(capacity.most_on_demand),
+            warm_throughput: shown.warm.map(|status| WarmDescription::new(table.warm(), status)),
         }
     }
 
@@ -157,9 +237,37 @@ pub fn key_schema(schema: &KeySchema) -> Vec<KeySchemaElement> {
 }
 
 impl ThroughputDescription {
-    fn new(throughput: Option<Throughput>) -> Self {
+    fn new(throughput: Option<Throughput>, capacity: &CapacitySettings, now: clock::Timestamp) -> Self {
         let Throughput { read, write } = throughput.unwrap_or(Throughput { read: 0, write: 0 });
-        Self { number_of_decreases_today: 0, read_capacity_units: read, write_capacity_units: write }
+        Self {
+            last_increase_date_time: capacity.last_increase_millis.map(Timestamp::from_millis),
+            last_decrease_date_time: capacity.last_decrease_millis.map(Timestamp::from_millis),
+            number_of_decreases_today: capacity.decreases_today(now),
+            read_capacity_units: read,
+            write_capacity_units: write,
+        }
+    }
+}
+
+impl OnDemandDescription {
+    fn new(most: OnDemand) -> Option<Self> {
+        let some = most.read.is_some() || most.write.is_some();
+        some.then_some(Self { max_read_request_units: most.read, max_write_request_units: most.write })
+    }
+}
+
+impl WarmDescription {
+    pub const fn new(warm: Throughput, status: &'static str) -> Self {
+        Self { read_units_per_second: warm.read, write_units_per_second: warm.write, status }
+    }
+}
+
+impl ClassSummary {
+    /// The usual class is shown only once it has been another.
+    pub fn new(class: TableClass, changed_millis: Option<i64>) -> Option<Self> {
+        let is_shown = class != TableClass::Standard || changed_millis.is_some();
+        let last_update_date_time = changed_millis.map(Timestamp::from_millis);
+        is_shown.then_some(Self { table_class: class.name(), last_update_date_time })
     }
 }
 
@@ -180,10 +288,10 @@ impl BillingModeSummary {
 }
 
 impl IndexDescription {
-    fn new(table: &Table, index: &Index, table_status: &'static str, statistics: Statistics) -> Self {
+    fn new(table: &Table, index: &Index, shown: Shown, (statistics, now): (Statistics, clock::Timestamp)) -> Self {
         let is_global = index.kind == IndexKind::Global;
         let status = match index.status {
-            _ if matches!(table_status, "CREATING" | "DELETING") => table_status,
+            _ if matches!(shown.status, "CREATING" | "DELETING") => shown.status,
             IndexStatus::Creating => "CREATING",
             IndexStatus::Active => "ACTIVE",
             IndexStatus::Deleting => "DELETING",
@@ -199,7 +307,11 @@ impl IndexDescription {
             projection: ProjectionDescription { projection_type, non_key_attributes },
             index_status: is_global.then_some(status),
             backfilling: (is_global && index.status == IndexStatus::Creating).then_some(true),
-            provisioned_throughput: is_global.then(|| ThroughputDescription::new(index.throughput)),
+            provisioned_throughput: is_global
+                .then(|| ThroughputDescription::new(index.throughput, &index.capacity, now)),
+            on_demand_throughput: OnDemandDescription::new(index.capacity.most_on_demand),
+            warm_throughput: (is_global && shown.warm.is_some())
+                .then(|| WarmDescription::new(table.warm_of(index), "ACTIVE")),
             index_size_bytes: statistics.bytes,
             item_count: statistics.items,
             index_arn: table.realm.index_arn(&table.name, &index.name),

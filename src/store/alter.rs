@@ -9,7 +9,10 @@ use std::sync::Arc;
 use super::schema::{no_such_table, read_table, write_table};
 use super::stream::{close_stream, open_stream};
 use super::sweep::Swept;
-use super::{BillingMode, Index, IndexStatus, Realm, Store, Table, TableChange, Transaction};
+use super::{
+    BillingMode, Index, IndexKind, IndexStatus, OnDemand, PointInTime, Realm, Store, Table, TableChange, Throughput,
+    Transaction,
+};
 use crate::error::Error;
 use crate::keyspace::JobId;
 use crate::kv::Isolation;
@@ -147,18 +150,9 @@ impl Store {
                 table.indexes.retain(|index| index.id != id);
                 changed.removed.push(id);
             }
-            TableChange::IndexThroughput(name, throughput) => {
-                let index = table.indexes.iter_mut().find(|index| index.name == *name).ok_or_else(no_such_index)?;
-                index.throughput = Some(*throughput);
-            }
+            TableChange::IndexThroughput(name, throughput) => self.change_index_throughput(table, name, *throughput)?,
             TableChange::AttributeDefinitions(definitions) => table.attribute_definitions.clone_from(definitions),
-            TableChange::Billing(mode, throughput) => {
-                if *mode == BillingMode::PayPerRequest && table.billing_mode != BillingMode::PayPerRequest {
-                    table.on_demand_since_millis = Some(self.clock().now().millis());
-                }
-                table.billing_mode = *mode;
-                table.throughput = *throughput;
-            }
+            TableChange::Billing(mode, throughput) => self.change_billing(table, *mode, *throughput)?,
             TableChange::DeletionProtection(on) => table.deletion_protection = *on,
             TableChange::EnableTimeToLive(attribute) => {
                 changed.added.push(transaction.enable_time_to_live(table, attribute)?);
@@ -166,9 +160,80 @@ impl Store {
             TableChange::DisableTimeToLive(attribute) => {
                 changed.removed.push(transaction.disable_time_to_live(table, attribute)?);
             }
+            TableChange::OnDemand(change) => table.settings.capacity.change_on_demand(*change),
+            TableChange::Warm(asked) => table.settings.capacity.keep_warm(table.warm(), Some(*asked)),
+            TableChange::IndexOnDemand(name, change) => index_of(table, name)?.capacity.change_on_demand(*change),
+            TableChange::IndexWarm(name, asked) => {
+                let mode = table.billing_mode;
+                let index = index_of(table, name)?;
+                index.capacity.keep_warm(index.capacity.warm(mode, index.throughput), Some(*asked));
+            }
+            TableChange::Class(class) => table.settings.class.change(*class, self.clock().now())?,
+            TableChange::Encryption(key_arn) => {
+                table.settings.encryption.change(key_arn.clone(), self.clock().now())?;
+            }
+            TableChange::PointInTime(days) => {
+                let now = self.clock().now().millis();
+                let since_millis = table.settings.point_in_time.map_or(now, |found| found.since_millis);
+                table.settings.point_in_time = days.map(|days| PointInTime { since_millis, days });
+            }
+            TableChange::Replication(replication) => table.settings.replication.clone_from(replication),
         }
         Ok(())
     }
+
+    /// What has been served so far stays warm, whatever the mode and the throughput become.
+    fn change_billing(
+        &self,
+        table: &mut Table,
+        mode: BillingMode,
+        throughput: Option<Throughput>,
+    ) -> Result<(), Error> {
+        let (now, before) = (self.clock().now(), table.warm());
+        let capacity = &mut table.settings.capacity;
+        if let (Some(from), Some(to)) = (table.throughput, throughput) {
+            capacity.adjust(from, to, now)?;
+        }
+        capacity.keep_warm(before, None);
+        if mode != table.billing_mode {
+            for index in table.indexes.iter_mut().filter(|index| index.kind == IndexKind::Global) {
+                let before = index.capacity.warm(table.billing_mode, index.throughput);
+                index.capacity.keep_warm(before, None);
+            }
+        }
+        match mode {
+            BillingMode::PayPerRequest => {
+                if table.billing_mode != mode {
+                    table.on_demand_since_millis = Some(now.millis());
+                }
+                table.indexes.iter_mut().for_each(|index| index.throughput = None);
+            }
+            BillingMode::Provisioned => {
+                table.settings.capacity.most_on_demand = OnDemand::default();
+                table.indexes.iter_mut().for_each(|index| index.capacity.most_on_demand = OnDemand::default());
+            }
+        }
+        table.billing_mode = mode;
+        table.throughput = throughput;
+        // What is on demand is warm from now on, whatever it becomes later.
+        table.settings.capacity.keep_warm(table.warm(), None);
+        Ok(())
+    }
+
+    fn change_index_throughput(&self, table: &mut Table, name: &str, throughput: Throughput) -> Result<(), Error> {
+        let (mode, now) = (table.billing_mode, self.clock().now());
+        let index = index_of(table, name)?;
+        index.capacity.keep_warm(index.capacity.warm(mode, index.throughput), None);
+        if let Some(from) = index.throughput {
+            index.capacity.adjust(from, throughput, now)?;
+        }
+        index.throughput = Some(throughput);
+        Ok(())
+    }
+}
+
+fn index_of<'a>(table: &'a mut Table, name: &str) -> Result<&'a mut Index, Error> {
+    table.indexes.iter_mut().find(|index| index.name == name).ok_or_else(no_such_index)
 }
 
 fn no_such_index() -> Error {

@@ -175,5 +175,6 @@ fn new_table(realm: &Realm, definition: &TableDefinition, uuid: &str, id: TableI
         deletion_protection: definition.deletion_protection,
         time_to_live: None,
         time_to_live_changed_millis: None,
+        settings: definition.settings.clone(),
     }
 }

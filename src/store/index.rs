@@ -21,6 +21,7 @@ impl Index {
             projection: definition.projection.clone(),
             status,
             throughput: definition.throughput,
+            capacity: definition.capacity.clone(),
         }
     }
 

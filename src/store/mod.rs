@@ -24,6 +24,7 @@ pub mod read;
 mod record;
 mod schema;
 mod services;
+mod settings;
 mod shared_clock;
 pub mod stream;
 mod sweep;
@@ -47,6 +48,10 @@ pub use follow::{Changed, Ticket};
 pub use read::{Fetch, Page, Query, Scan, SortBound, Start};
 pub use record::{Image, Record, RecordKind, RecordPage, StoredPage, StoredRecord};
 pub use services::{Capacity, Destination, Insights, InsightsMode, Precision, Scaling, ScalingPolicy, Services};
+pub use settings::{
+    CapacitySettings, ClassSetting, Encryption, OnDemand, OnDemandChange, PointInTime, Replica, ReplicaCapacity,
+    Replication, Settings, TableClass,
+};
 pub use stream::{Cursor, Stream, StreamStart};
 pub use table::{
     BillingMode, Index, IndexDefinition, IndexKind, IndexStatus, Key, KeyAttribute, KeyKind, KeySchema, Projection,

@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Policy, Tags};
+use super::{CapacitySettings, OnDemandChange, Policy, Replication, Settings, TableClass, Tags};
 use crate::clock::Timestamp;
 use crate::item::{AttributeValue, Item};
 use crate::keyspace::{self, KeyValue, PrimaryKey};
@@ -193,6 +193,8 @@ pub struct Index {
     pub projection: Projection,
     pub status: IndexStatus,
     pub throughput: Option<Throughput>,
+    #[serde(default, skip_serializing_if = "CapacitySettings::is_default")]
+    pub capacity: CapacitySettings,
 }
 
 /// Provisioned capacity; accepted, reported, never enforced.
@@ -260,6 +262,8 @@ pub struct Table {
     /// When time to live was last switched on or off.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub time_to_live_changed_millis: Option<i64>,
+    #[serde(default, skip_serializing_if = "Settings::is_default")]
+    pub settings: Settings,
 }
 
 impl Table {
@@ -269,6 +273,16 @@ impl Table {
 
     pub const fn created(&self) -> Timestamp {
         Timestamp(self.created_millis)
+    }
+
+    /// What the table serves at once.
+    pub fn warm(&self) -> Throughput {
+        self.settings.capacity.warm(self.billing_mode, self.throughput)
+    }
+
+    /// What a global index serves at once.
+    pub fn warm_of(&self, index: &Index) -> Throughput {
+        index.capacity.warm(self.billing_mode, index.throughput)
     }
 
     pub fn index(&self, name: &str) -> Option<&Index> {
@@ -295,6 +309,7 @@ pub struct TableDefinition {
     pub billing_mode: BillingMode,
     pub throughput: Option<Throughput>,
     pub deletion_protection: bool,
+    pub settings: Settings,
     pub tags: Tags,
     pub policy: Option<Policy>,
 }
@@ -307,6 +322,8 @@ pub struct IndexDefinition {
     pub key: KeySchema,
     pub projection: Projection,
     pub throughput: Option<Throughput>,
+    #[serde(default)]
+    pub capacity: CapacitySettings,
 }
 
 /// One change of a table's definition; `store` applies it in a transaction.
@@ -323,6 +340,18 @@ pub enum TableChange {
     /// By the attribute that says, or said, when items expire.
     EnableTimeToLive(String),
     DisableTimeToLive(String),
+    OnDemand(OnDemandChange),
+    /// Never to less than what is warm.
+    Warm(Throughput),
+    /// By the index's name.
+    IndexOnDemand(String, OnDemandChange),
+    IndexWarm(String, Throughput),
+    Class(TableClass),
+    /// The key's ARN.
+    Encryption(Option<String>),
+    /// For so many days, or off.
+    PointInTime(Option<u16>),
+    Replication(Replication),
 }
 
 /// Item counts and sizes, exact, of a table or an index.

@@ -29,6 +29,7 @@ pub fn table() -> Table {
             projection: Projection::All,
             status: IndexStatus::Active,
             throughput: None,
+            capacity: Default::default(),
         }],
         next_index_id: 2,
         stream: None,
@@ -39,6 +40,7 @@ pub fn table() -> Table {
         deletion_protection: false,
         time_to_live: None,
         time_to_live_changed_millis: None,
+        settings: Default::default(),
     }
 }
 

@@ -52,6 +52,7 @@ fn named(store: &Store, name: &str, stream: Option<StreamViewType>) -> Result<Ar
         billing_mode: BillingMode::PayPerRequest,
         throughput: None,
         deletion_protection: false,
+        settings: Settings::default(),
         tags: Tags::new(),
         policy: None,
     };

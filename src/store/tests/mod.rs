@@ -63,6 +63,7 @@ fn table(store: &Store, stream: Option<StreamViewType>) -> Result<Arc<Table>, Er
         billing_mode: BillingMode::PayPerRequest,
         throughput: None,
         deletion_protection: false,
+        settings: Settings::default(),
         tags: Tags::new(),
         policy: None,
     };
@@ -90,6 +91,7 @@ fn new_index() -> TableChange {
         key: KeySchema { partition: vec![attribute("group")], sort: vec![] },
         projection: Projection::All,
         throughput: None,
+        capacity: CapacitySettings::default(),
     })
 }
 
