@@ -48,6 +48,9 @@ pub mod values {
     pub const STREAM_VIEW_TYPE: &[&str] = &["OLD_IMAGE", "KEYS_ONLY", "NEW_AND_OLD_IMAGES", "NEW_IMAGE"];
     pub const SHARD_ITERATOR_TYPE: &[&str] =
         &["AT_SEQUENCE_NUMBER", "AFTER_SEQUENCE_NUMBER", "TRIM_HORIZON", "LATEST", "AT_TIMESTAMP"];
+    pub const INSIGHTS_ACTION: &[&str] = &["ENABLE", "DISABLE"];
+    pub const INSIGHTS_MODE: &[&str] = &["ACCESSED_AND_THROTTLED_KEYS", "THROTTLED_KEYS"];
+    pub const PRECISION: &[&str] = &["MILLISECOND", "MICROSECOND"];
     pub const SHARD_FILTER_TYPE: &[&str] = &["CHILD_SHARDS"];
 }
 

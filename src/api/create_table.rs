@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::constraints::{Constraints, refuse_absent, values};
 use super::parameters::{Given, Parameter, absent, different, done};
+use super::policy_document;
 use super::resource::TableName;
 use super::table_definition::{
     self as definition, AttributeDefinition, IndexInput, KeyNames, KeySchemaElement, StreamSpecification,
@@ -14,8 +15,8 @@ use super::table_settings::{EncryptionInput, Of, OnDemandInput, WarmInput, check
 use super::tags::{self, TagInput};
 use crate::error::Error;
 use crate::store::{
-    BillingMode, CapacitySettings, ClassSetting, Encryption, IndexDefinition, IndexKind, KeyAttribute, Projection,
-    Realm, Settings, Statistics, Store, TableClass, TableDefinition, Throughput,
+    BillingMode, CapacitySettings, ClassSetting, Encryption, IndexDefinition, IndexKind, KeyAttribute, Policy,
+    Projection, Realm, Settings, Statistics, Store, TableClass, TableDefinition, Throughput,
 };
 
 pub const PARAMETERS: &[Parameter] = &[
@@ -33,7 +34,7 @@ pub const PARAMETERS: &[Parameter] = &[
     different("TableClass", "kept and shown, without effect"),
     different("WarmThroughput", "kept and shown, without effect"),
     different("OnDemandThroughput", "kept and shown, never enforced"),
-    absent("ResourcePolicy"),
+    different("ResourcePolicy", "kept and shown, without effect"),
     absent("GlobalTableSourceArn"),
     absent("GlobalTableSettingsReplicationMode"),
     absent("VectorIndexes"),
@@ -62,7 +63,7 @@ pub struct Input {
     table_class: Option<String>,
     warm_throughput: Option<WarmInput>,
     on_demand_throughput: Option<OnDemandInput>,
-    resource_policy: Option<Given>,
+    resource_policy: Option<String>,
     global_table_source_arn: Option<Given>,
     global_table_settings_replication_mode: Option<Given>,
     vector_indexes: Option<Given>,
@@ -75,7 +76,11 @@ pub struct Output {
 }
 
 pub async fn run(store: &Store, realm: &Realm, input: &Input) -> Result<Output, Error> {
-    let (name, definition) = define(realm, input)?;
+    let (name, mut definition) = define(realm, input)?;
+    if let Some(text) = &input.resource_policy {
+        let document = Some(policy_document::parse(&name.realm, text)?);
+        definition.policy = Some(Policy { document, revision: store.clock().now().millis() });
+    }
     let table = store.create_table(&name.realm, definition).await?;
     let nothing = (Statistics::default(), Vec::new());
     // As on AWS the answer still says CREATING; the table is usable, and DescribeTable says ACTIVE.
@@ -162,7 +167,6 @@ impl Input {
         refuse_absent(
             "CreateTable",
             &[
-                ("ResourcePolicy", self.resource_policy.is_some()),
                 ("GlobalTableSourceArn", self.global_table_source_arn.is_some()),
                 ("GlobalTableSettingsReplicationMode", replication_mode),
                 ("VectorIndexes", self.vector_indexes.is_some()),

@@ -1,8 +1,4 @@
-"""A stream consumer that people run, as published: bloop's, which reads the Streams API through boto3.
-
-bloop's own set-up of tables asks for more than streams (DescribeTimeToLive, DescribeContinuousBackups), so its models are bound
-without it, which bloop offers for tables that exist.
-"""
+"""A stream consumer that people run, as published: bloop's, which reads the Streams API through boto3 and sets its tables up itself."""
 
 import json
 from datetime import datetime, timezone
@@ -24,7 +20,7 @@ def engine(db, client, streams):
 
 
 def bind(engine, client, *include):
-    """A model of the table `users`, made by bloop's own request, bound to its stream."""
+    """A model of the table `users`, which bloop makes and binds to its stream."""
 
     class User(bloop.BaseModel):
         class Meta:
@@ -37,9 +33,8 @@ def bind(engine, client, *include):
         photo = bloop.Column(bloop.Binary)
         address = bloop.Column(bloop.Map(city=bloop.String, moved=bloop.DateTime))
 
-    engine.session.create_table("users", User)
-    engine.bind(User, skip_table_setup=True)
-    User.Meta.stream["arn"] = client.describe_table(TableName="users")["Table"]["LatestStreamArn"]
+    engine.bind(User)
+    assert User.Meta.stream["arn"] == client.describe_table(TableName="users")["Table"]["LatestStreamArn"]
     return User
 
 
@@ -63,6 +58,38 @@ def rest(reader):
 
 def ids(records):
     return [(record["new"] or record["old"]).id for record in records]
+
+
+@pytest.mark.core
+def test_it_sets_a_table_up_with_all_that_it_can_ask_for(db, engine, client):
+    """Everything that bloop's set-up sets and verifies, on a table of its own making and on the same once more."""
+
+    class Visit(bloop.BaseModel):
+        class Meta:
+            table_name = "visits"
+            billing = {"mode": "on_demand"}
+            backups = {"enabled": True}
+            encryption = {"enabled": True}
+            ttl = {"column": "until"}
+            stream = {"include": {"keys"}}
+
+        id = bloop.Column(bloop.String, hash_key=True)
+        at = bloop.Column(bloop.Number, range_key=True)
+        who = bloop.Column(bloop.String)
+        until = bloop.Column(bloop.Timestamp)
+        by_who = bloop.GlobalSecondaryIndex(projection="keys", hash_key="who")
+
+    engine.bind(Visit)
+    described = client.describe_table(TableName="visits")["Table"]
+    assert described["SSEDescription"]["Status"] == "ENABLED"
+    assert described["BillingModeSummary"]["BillingMode"] == "PAY_PER_REQUEST"
+    backups = client.describe_continuous_backups(TableName="visits")["ContinuousBackupsDescription"]
+    assert backups["PointInTimeRecoveryDescription"]["PointInTimeRecoveryStatus"] == "ENABLED"
+    assert client.describe_time_to_live(TableName="visits")["TimeToLiveDescription"]["AttributeName"] == "until"
+    bloop.Engine(dynamodb=client, dynamodbstreams=engine.session.stream_client).bind(Visit)
+    visit = Visit(id="a", at=1, who="ada")
+    engine.save(visit)
+    assert engine.query(Visit.by_who, key=Visit.who == "ada").one().id == "a"
 
 
 @pytest.mark.core

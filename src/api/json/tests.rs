@@ -26,8 +26,24 @@ const REQUESTS: &[(&str, &str, &str)] = &[
     ),
     ("dynamodb", "DeleteItem", r#"{"TableName":"t","Key":{"a":{"S":"x"}},"Expected":{"b":{"Exists":false}}}"#),
     ("dynamodb", "DeleteTable", r#"{"TableName":"t"}"#),
+    ("dynamodb", "DeleteResourcePolicy", r#"{"ResourceArn":"a","ExpectedRevisionId":"1"}"#),
+    ("dynamodb", "DescribeContinuousBackups", r#"{"TableName":"t"}"#),
+    ("dynamodb", "DescribeContributorInsights", r#"{"TableName":"t","IndexName":"i"}"#),
+    ("dynamodb", "DescribeEndpoints", "{}"),
+    ("dynamodb", "DescribeKinesisStreamingDestination", r#"{"TableName":"t"}"#),
+    ("dynamodb", "DescribeLimits", "{}"),
     ("dynamodb", "DescribeTable", r#"{"TableName":"t"}"#),
     ("dynamodb", "DescribeTimeToLive", r#"{"TableName":"t"}"#),
+    (
+        "dynamodb",
+        "DisableKinesisStreamingDestination",
+        r#"{"TableName":"t","StreamArn":"a","EnableKinesisStreamingConfiguration":{"ApproximateCreationDateTimePrecision":"MILLISECOND"}}"#,
+    ),
+    (
+        "dynamodb",
+        "EnableKinesisStreamingDestination",
+        r#"{"TableName":"t","StreamArn":"a","EnableKinesisStreamingConfiguration":{"ApproximateCreationDateTimePrecision":"MILLISECOND"}}"#,
+    ),
     (
         "dynamodb",
         "ExecuteStatement",
@@ -39,9 +55,16 @@ const REQUESTS: &[(&str, &str, &str)] = &[
         "GetItem",
         r#"{"TableName":"t","Key":{"a":{"B":"AAEC"}},"ConsistentRead":false,"AttributesToGet":["a"]}"#,
     ),
+    ("dynamodb", "GetResourcePolicy", r#"{"ResourceArn":"a"}"#),
+    ("dynamodb", "ListContributorInsights", r#"{"TableName":"t","NextToken":"x","MaxResults":5}"#),
     ("dynamodb", "ListTables", r#"{"Limit":5}"#),
     ("dynamodb", "ListTagsOfResource", r#"{"ResourceArn":"a","NextToken":"x"}"#),
     ("dynamodb", "PutItem", r#"{"TableName":"t","Item":{"a":{"L":[{"M":{}},{"NULL":true},{"NS":["1","2"]}]}}}"#),
+    (
+        "dynamodb",
+        "PutResourcePolicy",
+        r#"{"ResourceArn":"a","Policy":"{}","ExpectedRevisionId":"1","ConfirmRemoveSelfResourceAccess":true}"#,
+    ),
     (
         "dynamodb",
         "Query",
@@ -56,6 +79,21 @@ const REQUESTS: &[(&str, &str, &str)] = &[
         r#"{"TransactItems":[{"Delete":{"TableName":"t","Key":{"a":{"S":"x"}}}}],"ClientRequestToken":"x"}"#,
     ),
     ("dynamodb", "UntagResource", r#"{"ResourceArn":"a","TagKeys":["k"]}"#),
+    (
+        "dynamodb",
+        "UpdateContinuousBackups",
+        r#"{"TableName":"t","PointInTimeRecoverySpecification":{"PointInTimeRecoveryEnabled":true,"RecoveryPeriodInDays":5}}"#,
+    ),
+    (
+        "dynamodb",
+        "UpdateContributorInsights",
+        r#"{"TableName":"t","ContributorInsightsAction":"ENABLE","ContributorInsightsMode":"THROTTLED_KEYS"}"#,
+    ),
+    (
+        "dynamodb",
+        "UpdateKinesisStreamingDestination",
+        r#"{"TableName":"t","StreamArn":"a","UpdateKinesisStreamingConfiguration":{"ApproximateCreationDateTimePrecision":"MICROSECOND"}}"#,
+    ),
     (
         "dynamodb",
         "UpdateItem",
