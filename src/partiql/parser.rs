@@ -141,7 +141,7 @@ impl<'t> Parser<'t> {
             self.delete()
         } else {
             self.advance();
-            self.from_first()
+            self.update_by_from()
         }
     }
 
@@ -281,7 +281,7 @@ impl<'t> Parser<'t> {
     }
 
     /// `FROM table WHERE … SET …`, which is another way to write an UPDATE.
-    fn from_first(&mut self) -> Result<Option<Body>, Error> {
+    fn update_by_from(&mut self) -> Result<Option<Body>, Error> {
         let source = self.source(true)?;
         self.alias(&["AS", "AT", "BY"])?;
         let condition = self.condition()?;
