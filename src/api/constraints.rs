@@ -51,6 +51,9 @@ pub mod values {
     pub const INSIGHTS_ACTION: &[&str] = &["ENABLE", "DISABLE"];
     pub const INSIGHTS_MODE: &[&str] = &["ACCESSED_AND_THROTTLED_KEYS", "THROTTLED_KEYS"];
     pub const PRECISION: &[&str] = &["MILLISECOND", "MICROSECOND"];
+    pub const CONSISTENCY: &[&str] = &["EVENTUAL", "STRONG"];
+    pub const DISASSOCIATION_MODE: &[&str] = &["WAIT_FOR_REPLICATION"];
+    pub const SETTINGS_REPLICATION_MODE: &[&str] = &["ENABLED", "DISABLED", "ENABLED_WITH_OVERRIDES"];
     pub const SHARD_FILTER_TYPE: &[&str] = &["CHILD_SHARDS"];
 }
 

@@ -1,5 +1,7 @@
 //! CreateTable.
 
+mod from_source;
+
 use serde::{Deserialize, Serialize};
 
 use super::constraints::{Constraints, refuse_absent, values};
@@ -16,7 +18,7 @@ use super::tags::{self, TagInput};
 use crate::error::Error;
 use crate::store::{
     BillingMode, CapacitySettings, ClassSetting, Encryption, IndexDefinition, IndexKind, KeyAttribute, Policy,
-    Projection, Realm, Settings, Statistics, Store, TableClass, TableDefinition, Throughput,
+    Projection, Realm, Replication, Settings, Statistics, Store, TableClass, TableDefinition, Throughput,
 };
 
 pub const PARAMETERS: &[Parameter] = &[
@@ -35,8 +37,8 @@ pub const PARAMETERS: &[Parameter] = &[
     different("WarmThroughput", "kept and shown, without effect"),
     different("OnDemandThroughput", "kept and shown, never enforced"),
     different("ResourcePolicy", "kept and shown, without effect"),
-    absent("GlobalTableSourceArn"),
-    absent("GlobalTableSettingsReplicationMode"),
+    different("GlobalTableSourceArn", "the table is made like its source and tells of it; nothing is replicated"),
+    different("GlobalTableSettingsReplicationMode", "kept and shown; no settings are replicated"),
     absent("VectorIndexes"),
 ];
 
@@ -64,8 +66,8 @@ pub struct Input {
     warm_throughput: Option<WarmInput>,
     on_demand_throughput: Option<OnDemandInput>,
     resource_policy: Option<String>,
-    global_table_source_arn: Option<Given>,
-    global_table_settings_replication_mode: Option<Given>,
+    global_table_source_arn: Option<String>,
+    global_table_settings_replication_mode: Option<String>,
     vector_indexes: Option<Given>,
 }
 
@@ -76,7 +78,10 @@ pub struct Output {
 }
 
 pub async fn run(store: &Store, realm: &Realm, input: &Input) -> Result<Output, Error> {
-    let (name, mut definition) = define(realm, input)?;
+    let (name, mut definition) = match &input.global_table_source_arn {
+        Some(source) => from_source::define(store, realm, input, source).await?,
+        None => define(realm, input)?,
+    };
     if let Some(text) = &input.resource_policy {
         let document = Some(policy_document::parse(&name.realm, text)?);
         definition.policy = Some(Policy { document, revision: store.clock().now().millis() });
@@ -112,6 +117,7 @@ fn define<'a>(realm: &'a Realm, input: &'a Input) -> Result<(TableName<'a>, Tabl
     definition::check_throughput(&mut constraints, "provisionedThroughput", input.provisioned_throughput.as_ref());
     definition::check_stream(&mut constraints, input.stream_specification.as_ref());
     definition::check_encryption(&mut constraints, input.sse_specification.as_ref());
+    input.check_settings_mode(&mut constraints);
     constraints.one_of("tableClass", input.table_class.as_deref(), values::TABLE_CLASS);
     let (definitions, table_name, schema) = constraints.finish((definitions, table_name, schema))?;
     input.refuse_absent()?;
@@ -158,20 +164,29 @@ impl Input {
             capacity: new_capacity(realm, Of::Table, (billing_mode, throughput), on_demand, warm)?,
             class: ClassSetting::new(self.table_class.as_deref().and_then(TableClass::parse).unwrap_or_default()),
             encryption: Encryption::new(key_arn),
+            replication: Replication { settings_mode: self.settings_mode()?, ..Replication::default() },
             ..Settings::default()
         })
     }
 
+    fn check_settings_mode(&self, constraints: &mut Constraints) {
+        let mode = self.global_table_settings_replication_mode.as_deref();
+        constraints.one_of("globalTableSettingsReplicationMode", mode, values::SETTINGS_REPLICATION_MODE);
+    }
+
+    /// Whether a table of its own is to share its settings.
+    fn settings_mode(&self) -> Result<Option<bool>, Error> {
+        match self.global_table_settings_replication_mode.as_deref() {
+            Some(mode @ "ENABLED_WITH_OVERRIDES") => Err(Error::Validation(format!(
+                "Value '{mode}' at 'GlobalTableSettingsReplicationMode' failed to satisfy constraint: Only ENABLED and \
+                 DISABLED settings replication are supported for a Regional Table."
+            ))),
+            mode => Ok(mode.map(|mode| mode == "ENABLED")),
+        }
+    }
+
     fn refuse_absent(&self) -> Result<(), Error> {
-        let replication_mode = self.global_table_settings_replication_mode.is_some();
-        refuse_absent(
-            "CreateTable",
-            &[
-                ("GlobalTableSourceArn", self.global_table_source_arn.is_some()),
-                ("GlobalTableSettingsReplicationMode", replication_mode),
-                ("VectorIndexes", self.vector_indexes.is_some()),
-            ],
-        )
+        refuse_absent("CreateTable", &[("VectorIndexes", self.vector_indexes.is_some())])
     }
 }
 

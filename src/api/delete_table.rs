@@ -36,6 +36,18 @@ pub async fn run(store: &Store, realm: &Realm, input: &Input) -> Result<Output, 
             "Resource cannot be deleted as it is currently protected against deletion. Disable deletion protection first.",
         ));
     }
+    let replication = &table.settings.replication;
+    if replication.is_strong {
+        return Err(Error::validation(
+            "Deletion of only one table replica is not supported for global tables with MultiRegionConsistency set to STRONG.",
+        ));
+    }
+    if replication.is_source(store.clock().now()) {
+        return Err(Error::validation(
+            "Replica cannot be deleted because it has acted as a source region for new replica(s) being added to the table in \
+             the last 24 hours.",
+        ));
+    }
     let statistics = store.statistics(&table).await?;
     let table = store.delete_table(&name.realm, name.name).await.map_err(missing)?;
     let shown = Shown { status: "DELETING", warm: None, ..Shown::ACTIVE };

@@ -144,6 +144,7 @@ operations! {
         DynamoDb BatchExecuteStatement => partiql::batch_execute_statement, Status::Done;
         DynamoDb BatchGetItem => batch_get_item, Status::Done;
         DynamoDb BatchWriteItem => batch_write_item, Status::Done;
+        DynamoDb CreateGlobalTable => create_global_table, Status::Different("described, not replicated: no data goes anywhere");
         DynamoDb CreateTable => create_table, Status::Different("the table is ACTIVE at once");
         DynamoDb DeleteItem => delete_item, Status::Done;
         DynamoDb DeleteResourcePolicy => delete_resource_policy, Status::Done;
@@ -151,9 +152,12 @@ operations! {
         DynamoDb DescribeContinuousBackups => describe_continuous_backups, Status::Done;
         DynamoDb DescribeContributorInsights => describe_contributor_insights, Status::Done;
         DynamoDb DescribeEndpoints => describe_endpoints, Status::Done;
+        DynamoDb DescribeGlobalTable => describe_global_table, Status::Done;
+        DynamoDb DescribeGlobalTableSettings => describe_global_table_settings, Status::Done;
         DynamoDb DescribeKinesisStreamingDestination => describe_kinesis_streaming_destination, Status::Done;
         DynamoDb DescribeLimits => describe_limits, Status::Done;
         DynamoDb DescribeTable => describe_table, Status::Different("ItemCount and TableSizeBytes are exact at every moment");
+        DynamoDb DescribeTableReplicaAutoScaling => describe_table_replica_auto_scaling, Status::Done;
         DynamoDb DescribeTimeToLive => describe_time_to_live, Status::Done;
         DynamoDb DisableKinesisStreamingDestination => disable_kinesis_streaming_destination, Status::Different("settings only, in force when it answers");
         DynamoDb EnableKinesisStreamingDestination => enable_kinesis_streaming_destination, Status::Different("settings only, in force when it answers");
@@ -162,6 +166,7 @@ operations! {
         DynamoDb GetItem => get_item, Status::Done;
         DynamoDb GetResourcePolicy => get_resource_policy, Status::Done;
         DynamoDb ListContributorInsights => list_contributor_insights, Status::Done;
+        DynamoDb ListGlobalTables => list_global_tables, Status::Done;
         DynamoDb ListTables => list_tables, Status::Done;
         DynamoDb ListTagsOfResource => list_tags_of_resource, Status::Done;
         DynamoDb PutItem => put_item, Status::Done;
@@ -174,9 +179,12 @@ operations! {
         DynamoDb UntagResource => untag_resource, Status::Done;
         DynamoDb UpdateContinuousBackups => update_continuous_backups, Status::Different("the setting only: nothing can be restored from it yet");
         DynamoDb UpdateContributorInsights => update_contributor_insights, Status::Different("in force when it answers");
+        DynamoDb UpdateGlobalTable => update_global_table, Status::Different("described, not replicated: no data goes anywhere");
+        DynamoDb UpdateGlobalTableSettings => update_global_table_settings, Status::Different("sets the tables of the regions, one after the other");
         DynamoDb UpdateItem => update_item, Status::Done;
         DynamoDb UpdateKinesisStreamingDestination => update_kinesis_streaming_destination, Status::Different("settings only, in force when it answers");
         DynamoDb UpdateTable => update_table, Status::Different("changes, an index's backfill included, are complete when it answers");
+        DynamoDb UpdateTableReplicaAutoScaling => update_table_replica_auto_scaling, Status::Different("kept and described: nothing scales");
         DynamoDb UpdateTimeToLive => update_time_to_live, Status::Different("in force when it answers; the next change of the same table is possible after an hour of the database's clock");
         Streams DescribeStream => streams::describe_stream, Status::Different("a stream has one shard");
         Streams GetRecords => streams::get_records, Status::Done;
@@ -186,29 +194,21 @@ operations! {
     absent {
         DynamoDb CancelBulkOperation;
         DynamoDb CreateBackup;
-        DynamoDb CreateGlobalTable;
         DynamoDb DeleteBackup;
         DynamoDb DescribeBackup;
         DynamoDb DescribeBulkOperation;
         DynamoDb DescribeExport;
-        DynamoDb DescribeGlobalTable;
-        DynamoDb DescribeGlobalTableSettings;
         DynamoDb DescribeImport;
-        DynamoDb DescribeTableReplicaAutoScaling;
         DynamoDb ExportTableToPointInTime;
         DynamoDb ImportTable;
         DynamoDb ListBackups;
         DynamoDb ListBulkOperations;
         DynamoDb ListExports;
-        DynamoDb ListGlobalTables;
         DynamoDb ListImports;
         DynamoDb RestoreTableFromBackup;
         DynamoDb RestoreTableToPointInTime;
         DynamoDb SearchVectors;
         DynamoDb StartBulkPutItems;
-        DynamoDb UpdateGlobalTable;
-        DynamoDb UpdateGlobalTableSettings;
-        DynamoDb UpdateTableReplicaAutoScaling;
     }
 }
 

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::replica_description::{self, ReplicaDescription, WitnessDescription};
 use super::wire::Timestamp;
 use crate::clock;
 use crate::store::{
@@ -51,6 +52,14 @@ pub struct TableDescription {
     pub latest_stream_label: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub latest_stream_arn: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub global_table_version: Option<&'static str>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub replicas: Vec<ReplicaDescription>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub global_table_witnesses: Vec<WitnessDescription>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub global_table_settings_replication_mode: Option<&'static str>,
     #[serde(rename = "SSEDescription", skip_serializing_if = "Option::is_none")]
     pub sse_description: Option<EncryptionDescription>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -60,6 +69,10 @@ pub struct TableDescription {
     pub on_demand_throughput: Option<OnDemandDescription>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub warm_throughput: Option<WarmDescription>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub disassociation_protection_enabled: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub multi_region_consistency: Option<&'static str>,
 }
 
 #[derive(Debug, Serialize)]
@@ -176,7 +189,8 @@ impl TableDescription {
         now: clock::Timestamp,
     ) -> Self {
         let (own, of_indexes) = statistics;
-        let Settings { capacity, class, encryption, .. } = &table.settings;
+        let Settings { capacity, class, encryption, replication, .. } = &table.settings;
+        let is_group = !replication.replicas.is_empty();
         let describe = |index: &Index| {
             let statistics = of_indexes.iter().find(|(id, _)| *id == index.id).map(|(_, statistics)| *statistics);
             IndexDescription::new(table, index, shown, (statistics.unwrap_or_default(), now))
@@ -204,6 +218,10 @@ impl TableDescription {
                 .latest_stream_label
                 .as_ref()
                 .map(|label| table.realm.stream_arn(&table.name, label)),
+            global_table_version: is_group.then_some(replica_description::VERSION),
+            replicas: replication.replicas.iter().map(|replica| ReplicaDescription::new(table, replica)).collect(),
+            global_table_witnesses: replica_description::witnesses(table),
+            global_table_settings_replication_mode: replica_description::settings_mode(table),
             sse_description: encryption.key_arn.as_ref().map(|key_arn| EncryptionDescription {
                 status: shown.encryption,
                 sse_type: "KMS",
@@ -213,6 +231,8 @@ impl TableDescription {
             deletion_protection_enabled: table.deletion_protection,
             on_demand_throughput: OnDemandDescription::new(capacity.most_on_demand),
             warm_throughput: shown.warm.map(|status| WarmDescription::new(table.warm(), status)),
+            disassociation_protection_enabled: is_group.then_some(!replication.may_disassociate),
+            multi_region_consistency: replication.is_strong.then_some("STRONG"),
         }
     }
 
@@ -272,7 +292,7 @@ impl ClassSummary {
 }
 
 impl BillingModeSummary {
-    fn new(table: &Table, status: &str) -> Option<Self> {
+    pub fn new(table: &Table, status: &str) -> Option<Self> {
         let since = table.on_demand_since_millis.map(Timestamp::from_millis);
         match table.billing_mode {
             BillingMode::PayPerRequest => Some(Self {

@@ -242,7 +242,7 @@ impl EncryptionInput {
 }
 
 /// The key that AWS manages for DynamoDB in each account.
-const MANAGED_KEY: &str = "alias/aws/dynamodb";
+pub const MANAGED_KEY: &str = "alias/aws/dynamodb";
 
 /// The ARN of the key that is called `key`: there is no key service here, so every name stands for a key of its own.
 pub fn key_arn(realm: &Realm, key: &str) -> Result<String, Error> {

@@ -6,11 +6,13 @@
 //! which others are refused; here a change is over when it answers.
 
 mod combinations;
-mod indexes;
+pub mod indexes;
+mod replication;
 
 use serde::{Deserialize, Serialize};
 
 use self::indexes::{IndexUpdate, index_changes};
+use self::replication::{ReplicaUpdate, WitnessUpdate, already_exists, replication_changes};
 use super::constraints::{Constraints, refuse_absent, values};
 use super::create_table::{billing_mode, check_billing};
 use super::describe_table::no_such_table;
@@ -19,6 +21,7 @@ use super::resource::TableName;
 use super::table_definition::{self as definition, AttributeDefinition, StreamSpecification, ThroughputInput};
 use super::table_description::{Shown, TableDescription};
 use super::table_settings::{EncryptionInput, Of, OnDemandInput, WarmInput, check_maximum};
+use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::store::{BillingMode, Realm, Store, Table, TableChange, TableClass};
 
@@ -34,11 +37,11 @@ pub const PARAMETERS: &[Parameter] = &[
     different("TableClass", "kept and shown, without effect"),
     different("OnDemandThroughput", "kept and shown, never enforced"),
     different("WarmThroughput", "kept and shown, without effect"),
-    absent("ReplicaUpdates"),
-    absent("MultiRegionConsistency"),
-    absent("GlobalTableWitnessUpdates"),
-    absent("GlobalTableSettingsReplicationMode"),
-    absent("DisassociationProtectionEnabled"),
+    different("ReplicaUpdates", "replicas are described as ACTIVE and are not there; nothing is replicated"),
+    different("MultiRegionConsistency", "kept and shown"),
+    different("GlobalTableWitnessUpdates", "witnesses are described as ACTIVE and are not there"),
+    different("GlobalTableSettingsReplicationMode", "kept and shown; no settings are replicated"),
+    done("DisassociationProtectionEnabled"),
     absent("VectorIndexUpdates"),
 ];
 
@@ -57,11 +60,11 @@ pub struct Input {
     table_class: Option<String>,
     on_demand_throughput: Option<OnDemandInput>,
     warm_throughput: Option<WarmInput>,
-    replica_updates: Option<Given>,
-    multi_region_consistency: Option<Given>,
-    global_table_witness_updates: Option<Given>,
-    global_table_settings_replication_mode: Option<Given>,
-    disassociation_protection_enabled: Option<Given>,
+    replica_updates: Option<Vec<ReplicaUpdate>>,
+    multi_region_consistency: Option<String>,
+    global_table_witness_updates: Option<Vec<WitnessUpdate>>,
+    global_table_settings_replication_mode: Option<String>,
+    disassociation_protection_enabled: Option<bool>,
     vector_index_updates: Option<Given>,
 }
 
@@ -75,7 +78,8 @@ pub async fn run(store: &Store, realm: &Realm, input: &Input) -> Result<Output, 
     let table_name = input.check()?;
     let name = TableName::parse(realm, table_name)?;
     let table = store.current_table(&name.realm, name.name).await.map_err(|error| no_such_table(error, name.name))?;
-    let changes = changes(&table, input)?;
+    let changes = changes(&table, input, store.clock().now())?;
+    check_new_regions(store, &table, &changes).await?;
     // Some changes take no time on AWS either, or are said to go on elsewhere than in the table's status.
     let is_quiet = |change: &TableChange| {
         matches!(
@@ -115,6 +119,7 @@ impl Input {
         definition::check_stream(&mut constraints, self.stream_specification.as_ref());
         definition::check_encryption(&mut constraints, self.sse_specification.as_ref());
         constraints.one_of("tableClass", self.table_class.as_deref(), values::TABLE_CLASS);
+        self.check_replication(&mut constraints);
         let table_name = constraints.finish(table_name)?;
         self.refuse_absent()?;
         self.check_combinations()?;
@@ -122,22 +127,12 @@ impl Input {
     }
 
     fn refuse_absent(&self) -> Result<(), Error> {
-        refuse_absent(
-            "UpdateTable",
-            &[
-                ("ReplicaUpdates", self.replica_updates.is_some()),
-                ("MultiRegionConsistency", self.multi_region_consistency.is_some()),
-                ("GlobalTableWitnessUpdates", self.global_table_witness_updates.is_some()),
-                ("GlobalTableSettingsReplicationMode", self.global_table_settings_replication_mode.is_some()),
-                ("DisassociationProtectionEnabled", self.disassociation_protection_enabled.is_some()),
-                ("VectorIndexUpdates", self.vector_index_updates.is_some()),
-            ],
-        )
+        refuse_absent("UpdateTable", &[("VectorIndexUpdates", self.vector_index_updates.is_some())])
     }
 }
 
 /// What the request changes of `table`.
-fn changes(table: &Table, input: &Input) -> Result<Vec<TableChange>, Error> {
+fn changes(table: &Table, input: &Input, now: Timestamp) -> Result<Vec<TableChange>, Error> {
     let mut changes = Vec::new();
     let billing_mode = billing_change(table, input, &mut changes)?;
     stream_change(table, input, &mut changes)?;
@@ -153,7 +148,26 @@ fn changes(table: &Table, input: &Input) -> Result<Vec<TableChange>, Error> {
         changes.push(TableChange::Encryption(encryption.change(&table.realm, now)?));
     }
     index_changes(table, input, billing_mode, &mut changes)?;
+    replication_changes(table, input, now, &mut changes)?;
     Ok(changes)
+}
+
+/// A replica is not made where a table of its name is.
+async fn check_new_regions(store: &Store, table: &Table, changes: &[TableChange]) -> Result<(), Error> {
+    let known = &table.settings.replication.replicas;
+    let replicas = changes.iter().filter_map(|change| match change {
+        TableChange::Replication(replication) => Some(&replication.replicas),
+        _ => None,
+    });
+    for replica in replicas.flatten().filter(|replica| known.iter().all(|other| other.region != replica.region)) {
+        let there = Realm { account: table.realm.account.clone(), region: replica.region.clone() };
+        match store.current_table(&there, &table.name).await {
+            Ok(_) => return Err(already_exists(&table.name)),
+            Err(Error::ResourceNotFound(_)) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
 }
 
 /// The billing mode from now on.
@@ -198,6 +212,9 @@ fn stream_change(table: &Table, input: &Input, changes: &mut Vec<TableChange>) -
             changes.push(TableChange::EnableStream(view));
             Ok(())
         }
+        (None, Some(_)) if !table.settings.replication.replicas.is_empty() => Err(Error::validation(
+            "One or more parameter values were invalid: Disabling Stream is not allowed for a Global Table replica.",
+        )),
         (None, Some(_)) => {
             changes.push(TableChange::DisableStream);
             Ok(())

@@ -15,6 +15,7 @@
 //! <prefix> 06 <name>                                  →   lease
 //! <prefix> 07 <table id u64>                          →   trim mark: position of the last record trimmed, 14 bytes
 //! <prefix> 0d <table id u64>                          →   owner mark: behind the last record that frees a blob, 14 bytes
+//! <prefix> 0e <account> <name>                        →   global table of the old version, JSON
 //! ```
 //!
 //! Names are `text` components (see [`super::tuple`]): a name is never the beginning of another.
@@ -154,6 +155,26 @@ impl Keyspace {
             Some(table) => all.after(&self.table_id(realm, table)),
             None => all,
         }
+    }
+
+    /// Where a global table of the old version is found.
+    pub fn global_table(&self, account: &str, name: &str) -> Vec<u8> {
+        self.named(Family::GlobalTables, &[account, name])
+    }
+
+    /// The global tables of one account in the order of their names, those after `after` if it is given.
+    pub fn global_tables(&self, account: &str, after: Option<&str>) -> KeyRange {
+        let all = KeyRange::components_under(self.named(Family::GlobalTables, &[account]));
+        match after {
+            Some(name) => all.after(&self.global_table(account, name)),
+            None => all,
+        }
+    }
+
+    /// The name of a global table.
+    pub fn parse_global_table(&self, key: &[u8]) -> kv::Result<String> {
+        let [_, name] = self.names(Family::GlobalTables, key)?;
+        Ok(name)
     }
 
     /// The tables of every account and region.
@@ -427,6 +448,7 @@ mod tests {
             one.trim_mark(TableId(1)),
             one.expiring_table(TableId(1)),
             one.owner_mark(TableId(1)),
+            one.global_table("1", "t"),
         ];
         for (at, key) in keys.iter().enumerate() {
             assert!(one.everything().contains(key) && !two.everything().contains(key));

@@ -20,6 +20,7 @@
 //! <prefix> 0b <incarnation u16>                                where earlier incarnations ended    (seam.rs)
 //! <prefix> 0c <table id u64>                                   tables with a time to live          (background.rs)
 //! <prefix> 0d <table id u64>                                   marks of records that own blobs
+//! <prefix> 0e <account> <name>                                 global tables of the old version
 //! <prefix> 10 <table id u64> m <which>                         metadata                 (table.rs)
 //!                            n <index id u32> <which>          counters
 //!                            i <hash u64> <partition> [<sort>] items
@@ -150,6 +151,7 @@ enum Family {
     Seams = 0x0b,
     Expiring = 0x0c,
     OwnerMarks = 0x0d,
+    GlobalTables = 0x0e,
     Table = 0x10,
 }
 
@@ -163,7 +165,7 @@ mod tests {
     #[test]
     fn the_page_on_clusters_says_what_lies_there() {
         let page = include_str!("../../docs/foundationdb.md");
-        let last = Family::OwnerMarks as u8;
+        let last = Family::GlobalTables as u8;
         assert!(page.contains(&format!("(\"fdyno\", prefix)  00..{last:02x}   the database itself")));
         assert!(page.contains(&format!("{:02x} <table id>", Family::Table as u8)));
     }

@@ -281,6 +281,7 @@ pub struct Replica {
     /// By the names of indexes.
     pub indexes: Vec<(String, ReplicaCapacity)>,
     pub class: Option<(TableClass, i64)>,
+    pub added_millis: i64,
 }
 
 /// What a replica has of its own; what it does not say is the table's.
@@ -289,6 +290,16 @@ pub struct Replica {
 pub struct ReplicaCapacity {
     pub provisioned_read: Option<u64>,
     pub on_demand_read: Option<u64>,
+}
+
+/// How long a table is the source of a replica that was added from it.
+const SOURCE_MILLIS: i64 = DAY_MILLIS;
+
+impl Replication {
+    /// Whether a replica was made from this table so lately that it still needs it.
+    pub fn is_source(&self, now: Timestamp) -> bool {
+        self.replicas.iter().any(|replica| now.millis() - replica.added_millis < SOURCE_MILLIS)
+    }
 }
 
 #[cfg(test)]

@@ -192,11 +192,13 @@ def test_other_resources_have_no_policies_here(client, table, refused):
     )
 
 
-def test_a_copy_carries_policies_and_tags(db, client, table, tmp_path):
+def test_a_copy_carries_policies_tags_and_settings(forking_db, db, client, table, tmp_path):
     client.put_resource_policy(ResourceArn=arn(client), Policy=policy())
     client.tag_resource(ResourceArn=arn(client), Tags=[{"Key": "a", "Value": "b"}])
-    db.copy_to(f"file:{tmp_path / 'copy'}")
-    with fdyno.connect(f"file:{tmp_path / 'copy'}") as copy:
+    client.update_table(TableName=table, TableClass="STANDARD_INFREQUENT_ACCESS")
+    fdyno.copy(db, tmp_path / "copy")
+    with fdyno.connect(tmp_path / "copy") as copy:
         there = copy.client("dynamodb", region_name="eu-west-1")
         assert of(there, arn(client)) == of(client, arn(client))
         assert there.list_tags_of_resource(ResourceArn=arn(client))["Tags"] == [{"Key": "a", "Value": "b"}]
+        assert there.describe_table(TableName=table)["Table"] == client.describe_table(TableName=table)["Table"]

@@ -18,6 +18,7 @@ const REQUESTS: &[(&str, &str, &str)] = &[
         "BatchWriteItem",
         r#"{"RequestItems":{"t":[{"PutRequest":{"Item":{"a":{"S":"x"}}}},{"DeleteRequest":{"Key":{"a":{"S":"y"}}}}]}}"#,
     ),
+    ("dynamodb", "CreateGlobalTable", r#"{"GlobalTableName":"t","ReplicationGroup":[{"RegionName":"r"}]}"#),
     (
         "dynamodb",
         "CreateTable",
@@ -30,9 +31,12 @@ const REQUESTS: &[(&str, &str, &str)] = &[
     ("dynamodb", "DescribeContinuousBackups", r#"{"TableName":"t"}"#),
     ("dynamodb", "DescribeContributorInsights", r#"{"TableName":"t","IndexName":"i"}"#),
     ("dynamodb", "DescribeEndpoints", "{}"),
+    ("dynamodb", "DescribeGlobalTable", r#"{"GlobalTableName":"t"}"#),
+    ("dynamodb", "DescribeGlobalTableSettings", r#"{"GlobalTableName":"t"}"#),
     ("dynamodb", "DescribeKinesisStreamingDestination", r#"{"TableName":"t"}"#),
     ("dynamodb", "DescribeLimits", "{}"),
     ("dynamodb", "DescribeTable", r#"{"TableName":"t"}"#),
+    ("dynamodb", "DescribeTableReplicaAutoScaling", r#"{"TableName":"t"}"#),
     ("dynamodb", "DescribeTimeToLive", r#"{"TableName":"t"}"#),
     (
         "dynamodb",
@@ -57,6 +61,7 @@ const REQUESTS: &[(&str, &str, &str)] = &[
     ),
     ("dynamodb", "GetResourcePolicy", r#"{"ResourceArn":"a"}"#),
     ("dynamodb", "ListContributorInsights", r#"{"TableName":"t","NextToken":"x","MaxResults":5}"#),
+    ("dynamodb", "ListGlobalTables", r#"{"Limit":5,"RegionName":"r","ExclusiveStartGlobalTableName":"t"}"#),
     ("dynamodb", "ListTables", r#"{"Limit":5}"#),
     ("dynamodb", "ListTagsOfResource", r#"{"ResourceArn":"a","NextToken":"x"}"#),
     ("dynamodb", "PutItem", r#"{"TableName":"t","Item":{"a":{"L":[{"M":{}},{"NULL":true},{"NS":["1","2"]}]}}}"#),
@@ -96,6 +101,16 @@ const REQUESTS: &[(&str, &str, &str)] = &[
     ),
     (
         "dynamodb",
+        "UpdateGlobalTable",
+        r#"{"GlobalTableName":"t","ReplicaUpdates":[{"Create":{"RegionName":"r"}},{"Delete":{"RegionName":"s"}}]}"#,
+    ),
+    (
+        "dynamodb",
+        "UpdateGlobalTableSettings",
+        r#"{"GlobalTableName":"t","GlobalTableBillingMode":"PROVISIONED","ReplicaSettingsUpdate":[{"RegionName":"r","ReplicaProvisionedReadCapacityUnits":5}]}"#,
+    ),
+    (
+        "dynamodb",
         "UpdateItem",
         r##"{"TableName":"t","Key":{"a":{"S":"x"}},"UpdateExpression":"SET #b = :b","ExpressionAttributeNames":{"#b":"b"},"ExpressionAttributeValues":{":b":{"BOOL":true}}}"##,
     ),
@@ -103,6 +118,12 @@ const REQUESTS: &[(&str, &str, &str)] = &[
         "dynamodb",
         "UpdateTable",
         r#"{"TableName":"t","GlobalSecondaryIndexUpdates":[{"Delete":{"IndexName":"idx"}}],"StreamSpecification":{"StreamEnabled":false}}"#,
+    ),
+    (
+        "dynamodb",
+        "UpdateTableReplicaAutoScaling",
+        r#"{"TableName":"t","ReplicaUpdates":[{"RegionName":"r","ReplicaProvisionedReadCapacityAutoScalingUpdate":{"MinimumUnits":1,"MaximumUnits":2,
+            "ScalingPolicyUpdate":{"TargetTrackingScalingPolicyConfiguration":{"TargetValue":70.5}}}}]}"#,
     ),
     (
         "dynamodb",

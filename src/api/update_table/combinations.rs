@@ -9,20 +9,29 @@ impl Input {
         let concerns = self.concerns();
         let asked = concerns.iter().filter(|asked| **asked).count();
         if asked == 0 {
-            return Err(Error::validation(
+            // What the request has is not missed, although it asks for nothing by itself.
+            let consistency = if self.multi_region_consistency.is_none() { " MultiRegionConsistency," } else { "" };
+            return Err(Error::Validation(format!(
                 "At least one of ProvisionedThroughput, BillingMode, UpdateStreamEnabled, GlobalSecondaryIndexUpdates, \
-                 SSESpecification, ReplicaUpdates, MultiAccountReplicaReady, ReplicaTransitRoleArn, MultiRegionConsistency, \
-                 DeletionProtectionEnabled, OnDemandThroughput, WarmThroughput or TableClass is required",
-            ));
+                 SSESpecification, ReplicaUpdates, MultiAccountReplicaReady, ReplicaTransitRoleArn,{consistency} \
+                 DeletionProtectionEnabled, OnDemandThroughput, WarmThroughput or TableClass is required"
+            )));
         }
         let alone = |what: &str| Err(invalid(&format!("{what} must be the only operation in the request")));
         let (makes_index, changes_index_set) = self.makes_or_deletes_index();
         let changes_iops = self.provisioned_throughput.is_some() || self.billing_mode.as_deref() == Some("PROVISIONED");
         match () {
             () if asked == 1 => Ok(()),
+            () if self.replica_updates.is_some()
+                && (self.multi_region_consistency.is_some() || self.global_table_witness_updates.is_some()) =>
+            {
+                Err(invalid("Requests that modify replicas or witnesses must not also modify other fields"))
+            }
+            () if self.replica_updates.is_some() => alone("Replica modification"),
             () if self.sse_specification.is_some() => alone("Server-Side Encryption modification"),
             () if self.table_class.is_some() => alone("TableClass modification"),
             () if self.deletion_protection_enabled.is_some() => alone("DeletionProtection modification"),
+            () if self.disassociation_protection_enabled.is_some() => alone("DisassociationProtection modification"),
             () if self.changes_warm() && makes_index => {
                 Err(invalid("Create global secondary index cannot be specified when updating WarmThroughput"))
             }
@@ -44,7 +53,7 @@ impl Input {
     }
 
     /// What it may ask for, and whether it does. A structure without members asks for nothing.
-    fn concerns(&self) -> [bool; 9] {
+    fn concerns(&self) -> [bool; 12] {
         [
             self.billing_mode.is_some(),
             self.provisioned_throughput.is_some(),
@@ -55,6 +64,9 @@ impl Input {
             self.table_class.is_some(),
             self.changes_on_demand(),
             self.changes_warm(),
+            self.replica_updates.is_some(),
+            self.global_table_settings_replication_mode.is_some(),
+            self.disassociation_protection_enabled.is_some(),
         ]
     }
 

@@ -161,7 +161,7 @@ fn index_change<'a>(
     }
 }
 
-fn global<'t>(table: &'t Table, name: &str, action: &str) -> Result<&'t Index, Error> {
+pub fn global<'t>(table: &'t Table, name: &str, action: &str) -> Result<&'t Index, Error> {
     match table.index(name) {
         Some(index) if index.kind == IndexKind::Global => Ok(index),
         Some(_) => {

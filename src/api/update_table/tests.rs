@@ -14,7 +14,7 @@ fn changes_of(table: &Table, request: &Value) -> Result<Vec<TableChange>, Error>
     }
     let input: Input = serde_json::from_value(request).map_err(|error| Error::Serialization(error.to_string()))?;
     input.check()?;
-    changes(table, &input)
+    changes(table, &input, Timestamp(0))
 }
 
 fn message(table: &Table, request: &Value) -> String {
