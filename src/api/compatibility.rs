@@ -35,7 +35,7 @@ const DIFFERENCES: &[(&str, &str)] = &[
     ),
     (
         "Capacity",
-        "Consumed capacity is reported by DynamoDB's rules and never throttled. Provisioned throughput is kept and shown. \
+        "Consumed capacity is reported by DynamoDB's rules and never throttled. \
          Attributes that a local index does not hold are fetched without being charged.",
     ),
     (
@@ -60,11 +60,12 @@ const DIFFERENCES: &[(&str, &str)] = &[
         "Wording",
         "Messages are AWS's where they are known. Ours is the wording for attribute names that are empty or longer than \
          65,535 bytes, for placeholders longer than 255 bytes, and for names and values of more than 2 MB behind a \
-         request's placeholders; for the members of GetShardIterator and DescribeStream that contradict each other or are \
-         missing, for sequence numbers, iterators and ARNs that name nothing, for an ARN of another region, and for a \
-         timestamp in the future. That records are trimmed or an iterator is too old is said in the words of botocore's \
-         model. GetRecords with a `Limit` out of bounds is a ValidationException, where the model also names \
-         LimitExceededException. `Value` beside `ComparisonOperator` in `Expected` is accepted, as DynamoDB is reported to \
+         request's placeholders; the end of the messages about a policy's revision and a missing Kinesis destination; for the \
+         members of GetShardIterator and DescribeStream that contradict each other or are missing, for sequence numbers, \
+         iterators and ARNs that name nothing, for an ARN of another region, and for a timestamp in the future. That records \
+         are trimmed or an iterator is too old is said in the words of botocore's model. GetRecords with a `Limit` out of \
+         bounds is a ValidationException, where the model also names LimitExceededException. `Value` beside \
+         `ComparisonOperator` in `Expected` is accepted, as DynamoDB is reported to \
          do, although its documentation says otherwise.",
     ),
     (
@@ -81,6 +82,32 @@ const DIFFERENCES: &[(&str, &str)] = &[
         "Statistics",
         "`ItemCount`, `TableSizeBytes` and those of indexes are exact at every moment; DynamoDB refreshes them every six \
          hours. Item collection sizes are always given as between 0 and 1 GB, and there is no limit of 10 GB.",
+    ),
+    (
+        "Settings without effect",
+        "Throughput, warm throughput, table classes, encryption, Kinesis destinations, Contributor Insights and auto scaling are \
+         validated, kept and described; nothing is throttled, encrypted, streamed, measured or scaled by them. Point-in-time \
+         recovery is so far a setting too: the times that can be restored are told by the database's clock, but nothing can be \
+         restored. AWS's limits on changes (four decreases of throughput a day and then one an hour, two changes of table \
+         class in 30 days, four of encryption in 24 hours) hold by the database's clock; its short locks after a change of tags, \
+         policies or deletion protection do not. The account's throughput quotas are told by `DescribeLimits` and not imposed.",
+    ),
+    (
+        "Policies",
+        "Resource policies are kept with their revisions and validated as documents. No request is refused because of one: \
+         whoever has the database may do everything. `ConfirmRemoveSelfResourceAccess` therefore has nothing to confirm.",
+    ),
+    (
+        "Tags",
+        "`TagResource`, `UntagResource` and `ListTagsOfResource` on a table that does not exist answer AccessDeniedException if \
+         the ARN names another account or the database's account is 000000000000, else ResourceNotFoundException.",
+    ),
+    (
+        "Replicas",
+        "Replicas and global tables of both versions are validated, kept and described as if ACTIVE at once. There is no second \
+         copy: no data goes to another region, and a replica's region has no table of that name. A table with provisioned \
+         capacity gets replicas without the auto scaling that AWS demands first. `CreateGlobalTable` works, although AWS no \
+         longer makes new global tables of version 2017.11.29.",
     ),
     (
         "Time to live",

@@ -154,13 +154,8 @@ fn changes(table: &Table, input: &Input, now: Timestamp) -> Result<Vec<TableChan
 
 /// A replica is not made where a table of its name is.
 async fn check_new_regions(store: &Store, table: &Table, changes: &[TableChange]) -> Result<(), Error> {
-    let known = &table.settings.replication.replicas;
-    let replicas = changes.iter().filter_map(|change| match change {
-        TableChange::Replication(replication) => Some(&replication.replicas),
-        _ => None,
-    });
-    for replica in replicas.flatten().filter(|replica| known.iter().all(|other| other.region != replica.region)) {
-        let there = Realm { account: table.realm.account.clone(), region: replica.region.clone() };
+    for region in new_regions(table, changes) {
+        let there = Realm { account: table.realm.account.clone(), region };
         match store.current_table(&there, &table.name).await {
             Ok(_) => return Err(already_exists(&table.name)),
             Err(Error::ResourceNotFound(_)) => {}
@@ -168,6 +163,19 @@ async fn check_new_regions(store: &Store, table: &Table, changes: &[TableChange]
         }
     }
     Ok(())
+}
+
+fn new_regions(table: &Table, changes: &[TableChange]) -> Vec<String> {
+    let known = &table.settings.replication.replicas;
+    let mut regions = Vec::new();
+    for change in changes {
+        if let TableChange::Replication(replication) = change {
+            let added =
+                replication.replicas.iter().filter(|replica| known.iter().all(|old| old.region != replica.region));
+            regions.extend(added.map(|replica| replica.region.clone()));
+        }
+    }
+    regions
 }
 
 /// The billing mode from now on.
