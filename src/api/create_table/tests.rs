@@ -202,8 +202,8 @@ fn every_rule_has_its_message() {
             format!("{invalid}ProjectionType is INCLUDE, but NonKeyAttributes is not specified"),
         ),
         (
-            json!({"ResourcePolicy": "{}"}),
-            "fdyno does not implement the parameter ResourcePolicy of CreateTable yet: the command fdyno compatibility lists what it does".to_owned(),
+            json!({"VectorIndexes": []}),
+            "fdyno does not implement the parameter VectorIndexes of CreateTable yet: the command fdyno compatibility lists what it does".to_owned(),
         ),
     ];
     for (changes, expected) in table {
