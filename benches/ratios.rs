@@ -52,6 +52,9 @@ fn table(store: &Store, name: &str, stream: Option<StreamViewType>) -> Outcome<s
         billing_mode: BillingMode::PayPerRequest,
         throughput: None,
         deletion_protection: false,
+        settings: Default::default(),
+        tags: Default::default(),
+        policy: None,
     };
     Ok(now(store.create_table(&realm(), definition))?)
 }
