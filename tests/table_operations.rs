@@ -49,6 +49,7 @@ fn a_table_is_described_as_dynamodb_does() -> Outcome {
             "BillingModeSummary": {
                 "BillingMode": "PAY_PER_REQUEST", "LastUpdateToPayPerRequestDateTime": START.millis() as f64 / 1000.0
             },
+            "WarmThroughput": {"ReadUnitsPerSecond": 12000, "WriteUnitsPerSecond": 4000, "Status": "ACTIVE"},
             "DeletionProtectionEnabled": false
         }})
     );
