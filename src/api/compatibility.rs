@@ -74,7 +74,8 @@ const DIFFERENCES: &[(&str, &str)] = &[
          AWS's where they have been seen. Ours is the wording for trees more than 200 levels deep, statements within \
          statements, sets of mixed types, names of maps that are no texts, items to insert that are no maps, an empty IN list, \
          ORDER BY of something else than an attribute, EXISTS outside of a transaction, a mix of reads and writes, and a \
-         NextToken that is none. Statements of a batch are run in their order. A SELECT by several partition keys that is \
+         NextToken that is none; not confirmed is that of ORDER BY's refusals, of a LIMIT clause, of a wrong number of \
+         parameters, and of most of what stands behind `Expected`. Statements of a batch are run in their order. A SELECT by several partition keys that is \
          ordered by the sort key alone is in that order within a page. What a local index reaches back to the table for is \
          not charged.",
     ),

@@ -134,7 +134,7 @@ fn set(members: Vec<AttributeValue>) -> Result<AttributeValue, Error> {
     Ok(set?)
 }
 
-/// Source: what users of DynamoDB quote when they give too few parameters or too many.
+/// The wording is not confirmed.
 pub fn parameters_differ() -> Error {
     Error::validation("Number of parameters in request and statement don't match.")
 }

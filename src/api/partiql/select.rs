@@ -169,7 +169,7 @@ impl<'a> Reading<'a> {
         missing
     }
 
-    /// Whether ranges are read forward. Source of the messages: what users of DynamoDB quote.
+    /// Whether ranges are read forward. The wording of the messages is not confirmed.
     fn order(&self, schema: &KeySchema, access: &Access) -> Result<bool, Error> {
         if self.select.order.is_empty() {
             return Ok(true);
