@@ -205,8 +205,8 @@ MUTATIONS = [
         "leap-over-the-moments",
         "A clock that travels does not stop where items expire: they are deleted when it has arrived.",
         "src/store/advance.rs",
-        "        self.pass_moments(at.millis().saturating_sub(self.clock().now().millis())).await?;\n",
-        "",
+        "        self.pass_moments(to.millis().saturating_sub(self.clock().now().millis())).await?;\n",
+        "        let _ = to;\n",
         (STREAMS,),
     ),
     Mutation(
