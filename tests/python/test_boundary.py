@@ -236,6 +236,7 @@ def test_control_c_ends_a_wait():
             process.kill()
 
 
+@pytest.mark.without_faults("it reads twenty thousand items in one snapshot, and there one read of a hundred ends it")
 @pytest.mark.skipif(sys.platform == "win32", reason="signals")
 def test_control_c_ends_the_filling_of_a_large_index(db, client, table):
     light = db.client("dynamodb", region_name="eu-west-1")
