@@ -210,7 +210,7 @@ impl Database {
     }
 
     /// Machine time in milliseconds since some moment: for durations.
-    pub(super) fn machine_millis(&self) -> u64 {
+    pub(crate) fn machine_millis(&self) -> u64 {
         self.machine_time().millis()
     }
 

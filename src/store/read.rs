@@ -1,9 +1,10 @@
 //! Reading items: by key, and in pages of Query and Scan, of a table or an index.
 //!
 //! Every call reads one snapshot, in which it also checks the schema it was given. Pages end at DynamoDB's bounds:
-//! the limit of evaluated items, or one megabyte of them.
+//! the limit of evaluated items, or one megabyte of them. They end early where a snapshot would not live that long.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use futures_util::future::try_join_all;
 use futures_util::try_join;
@@ -18,6 +19,11 @@ use crate::kv::{self, Isolation, KeyValue, RangeRead};
 
 /// A page's most bytes of evaluated items.
 pub const PAGE_BYTES: usize = 1024 * 1024;
+
+/// How long a page is read, by the machine's time, before it is answered with what there is: a snapshot lives for five seconds.
+const PAGE_MILLIS: u64 = 3_000;
+/// How often a page is tried whole whose snapshot turns out too old on the way.
+const WHOLE_ATTEMPTS: usize = 3;
 
 /// Pairs read in the first step of a page; steps grow fourfold, so small answers stay cheap and large ones few.
 const FIRST_STEP: usize = 64;
@@ -212,47 +218,72 @@ impl Store {
     }
 
     async fn walk(&self, walk: &Walk<'_>, keep: Filter<'_>) -> Result<Page, Error> {
+        let attempts = &AtomicUsize::new(0);
         self.snapshot(|transaction| async move {
+            let attempt = attempts.fetch_add(1, Ordering::Relaxed) + 1;
             let mut page = Page::default();
-            let mut range = walk.range.clone();
-            let mut step = FIRST_STEP;
-            let mut is_fenced = false;
-            loop {
-                if range.is_empty() {
-                    if !is_fenced {
-                        self.fence(&transaction, walk.table, Isolation::Snapshot).await?;
-                    }
-                    page.last = None;
-                    return Ok(page);
+            match self.fill_page(&transaction, walk, keep, &mut page).await {
+                Ok(()) => Ok(page),
+                // What has been evaluated was read in this snapshot, whatever came of it later.
+                Err(Error::Storage(kv::Error::TooOld)) if attempt >= WHOLE_ATTEMPTS && page.scanned_count > 0 => {
+                    Ok(page)
                 }
-                let wanted = walk.limit.map(|limit| limit - page.scanned_count);
-                let read = RangeRead {
-                    reverse: !walk.forward,
-                    limit: Some(wanted.map_or(step, |wanted| wanted.min(step))),
-                    byte_limit: walk.index.is_none().then_some(PAGE_BYTES - page.scanned_bytes),
-                    ..RangeRead::new(range.begin.clone(), range.end.clone()).snapshot()
-                };
-                let pairs = if is_fenced {
-                    transaction.range(&read).await?
-                } else {
-                    let fence = self.fence(&transaction, walk.table, Isolation::Snapshot);
-                    try_join!(fence, async { Ok(transaction.range(&read).await?) })?.1
-                };
-                is_fenced = true;
-                for group in pairs.pairs.chunks(READS_AT_ONCE) {
-                    if self.take(&transaction, walk, keep, group, &mut page).await? {
-                        return Ok(page);
-                    }
-                }
-                let Some(last) = pairs.pairs.last().filter(|_| pairs.more) else {
-                    page.last = None;
-                    return Ok(page);
-                };
-                range = skip(range, &last.key, walk.forward);
-                step = (step * 4).min(LARGEST_STEP);
+                Err(error) => Err(error),
             }
         })
         .await
+    }
+
+    async fn fill_page(
+        &self,
+        transaction: &kv::Transaction,
+        walk: &Walk<'_>,
+        keep: Filter<'_>,
+        page: &mut Page,
+    ) -> Result<(), Error> {
+        let end = self.database().machine_millis().saturating_add(PAGE_MILLIS);
+        let mut range = walk.range.clone();
+        let mut step = FIRST_STEP;
+        let mut is_fenced = false;
+        loop {
+            if range.is_empty() {
+                if !is_fenced {
+                    self.fence(transaction, walk.table, Isolation::Snapshot).await?;
+                }
+                page.last = None;
+                return Ok(());
+            }
+            let wanted = walk.limit.map(|limit| limit - page.scanned_count);
+            let read = RangeRead {
+                reverse: !walk.forward,
+                limit: Some(wanted.map_or(step, |wanted| wanted.min(step))),
+                byte_limit: walk.index.is_none().then_some(PAGE_BYTES - page.scanned_bytes),
+                ..RangeRead::new(range.begin.clone(), range.end.clone()).snapshot()
+            };
+            let pairs = if is_fenced {
+                transaction.range(&read).await?
+            } else {
+                let fence = self.fence(transaction, walk.table, Isolation::Snapshot);
+                try_join!(fence, async { Ok(transaction.range(&read).await?) })?.1
+            };
+            is_fenced = true;
+            let mut left = pairs.pairs.len();
+            for group in pairs.pairs.chunks(READS_AT_ONCE) {
+                if self.take(transaction, walk, keep, group, page).await? {
+                    return Ok(());
+                }
+                left -= group.len();
+                if (left > 0 || pairs.more) && self.database().machine_millis() > end {
+                    return Ok(());
+                }
+            }
+            let Some(last) = pairs.pairs.last().filter(|_| pairs.more) else {
+                page.last = None;
+                return Ok(());
+            };
+            range = skip(range, &last.key, walk.forward);
+            step = (step * 4).min(LARGEST_STEP);
+        }
     }
 
     /// Evaluates some items, whose rows and blobs are read together; whether the page is full.

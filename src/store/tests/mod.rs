@@ -6,6 +6,7 @@ mod checkpoints;
 mod copies;
 mod expiry;
 mod follow;
+mod pages;
 mod processes;
 mod rounds;
 mod shared_clock;
