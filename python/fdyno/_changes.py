@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import AsyncGenerator, Generator, Iterator
 from contextlib import aclosing
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Union
 
 from . import _display
@@ -300,12 +301,12 @@ class Changes:
             yield from changes
 
     def _rows(self) -> list[dict[str, Any]]:
-        """One flat mapping a change: `key.…`, `old.…` and `new.…` columns."""
+        """One flat mapping a change: `key.…`, `old.…` and `new.…` columns. Times are UTC: arrow knows no local time."""
         rows = []
         for change in self._look():
             row: dict[str, Any] = {
                 "sequence_number": change.sequence_number,
-                "time": change.time,
+                "time": change.time.astimezone(timezone.utc),
                 "kind": change.kind,
             }
             for prefix, item in (("key", change.keys), ("old", change.old), ("new", change.new)):
@@ -319,16 +320,28 @@ class Changes:
         return first + sorted(names, key=lambda name: (["key", "old", "new"].index(name.split(".", 1)[0]), name))
 
     def to_pandas(self) -> Any:
-        """The changes as a `pandas.DataFrame`, attributes in columns `key.…`, `old.…` and `new.…`."""
+        """The changes as a `pandas.DataFrame`, attributes in columns `key.…`, `old.…` and `new.…`, times in UTC.
+
+        Integers stay what they are: a column of them in which some are missing has the type ``Int64``, or ``object`` where
+        one has more than 64 bits.
+        """
         try:
             import pandas
         except ImportError as error:
             raise ImportError("to_pandas() needs pandas: pip install 'fdyno[pandas]'") from error
         rows = self._rows()
-        return pandas.DataFrame(rows, columns=self._columns(rows))
+        # By itself pandas would make floats of integers between which some are missing.
+        columns = {name: pandas.Series([row.get(name) for row in rows], dtype=object) for name in self._columns(rows)}
+        for name, column in columns.items():
+            columns[name] = column.infer_objects()
+            present = column.dropna()
+            if len(present) and all(type(value) is int for value in present):
+                with contextlib.suppress(OverflowError):
+                    columns[name] = column.astype("Int64" if len(present) < len(column) else "int64")
+        return pandas.DataFrame(columns)
 
     def to_arrow(self) -> Any:
-        """The changes as a `pyarrow.Table`; attributes of mixed or nested types become JSON text."""
+        """The changes as a `pyarrow.Table`, times in UTC; attributes of mixed or nested types become JSON text."""
         try:
             import pyarrow
         except ImportError as error:
@@ -362,9 +375,10 @@ class Changes:
             keys = _display.attributes(change.keys)
             old = _image(change.old, change.kind == "INSERT", diff, _display.OLD)
             new = _image(change.new, change.kind == "REMOVE", diff, _display.NEW)
-            rows.append((change.time.strftime("%Y-%m-%d %H:%M:%S"), change.kind, keys, old, new))
+            time = change.time.astimezone(timezone.utc).strftime("%Y-%m-%d %H:%M:%S")
+            rows.append((time, change.kind, keys, old, new))
         note = f"and {more} more" if more else ""
-        return _display.table(("time", "kind", "keys", "old", "new"), rows, f"changes of {self.table}", note)
+        return _display.table(("time (UTC)", "kind", "keys", "old", "new"), rows, f"changes of {self.table}", note)
 
 
 def _image(item: Item | None, is_absent: bool, diff: dict[str, Difference] | None, style: str) -> str:

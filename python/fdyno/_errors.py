@@ -11,7 +11,11 @@ from typing import Any, cast
 from botocore.exceptions import ClientError
 
 class CheckpointMoved(RuntimeError):
-    """A checkpoint is not where its consumer left it: another one of the same name has moved it. Nothing was written."""
+    """A checkpoint is not where its consumer left it: another one of the same name has moved it.
+
+    It stays where that one put it, and nothing of a `batch.transaction()` was written. The handler of an event source has seen its
+    batch nevertheless.
+    """
 
 
 #: The errors whose model spells its message with a capital letter.

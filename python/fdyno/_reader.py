@@ -175,7 +175,7 @@ class Reader:
         """What is raised when the checkpoint is elsewhere."""
         return _errors.CheckpointMoved(
             f"checkpoint {self._checkpoint!r} of table {self._table!r} is not where this reader left it: another one of its "
-            "name has moved it, or it was reset or deleted. Nothing was written."
+            "name has moved it, or it was reset or deleted. This reader has not moved it."
         )
 
     def is_committed(self, place: Place) -> bool:

@@ -1,6 +1,7 @@
 """`db.changes()`, and how tables and changes show themselves."""
 
 import decimal
+import time
 from datetime import datetime, timezone
 
 import pytest
@@ -70,6 +71,33 @@ def test_changes_become_a_data_frame(written):
     frame = written.changes("orders").to_pandas()
     assert list(frame.kind) == ["INSERT", "MODIFY", "REMOVE"]
     assert list(frame["new.n"][:2]) == [1, 2]
+
+
+def test_a_data_frame_keeps_integers_though_some_are_missing(db):
+    pandas = needed("pandas")
+    client, large = db.client(), 9007199254740993
+    create_table(client, StreamSpecification=STREAM)
+    client.put_item(TableName="orders", Item={"pk": {"S": "a"}, "n": {"N": str(large)}, "huge": {"N": "1" * 30}})
+    client.delete_item(TableName="orders", Key={"pk": {"S": "a"}})
+    frame = db.changes("orders").to_pandas()
+    assert (frame["new.n"].dtype, frame["new.n"][0], frame["new.n"][1]) == ("Int64", large, pandas.NA)
+    assert frame["old.huge"][1] == int("1" * 30)
+
+
+@pytest.mark.skipif(not hasattr(time, "tzset"), reason="the time zone cannot be changed")
+def test_times_are_utc_in_frames_and_tables_wherever_one_is(written, monkeypatch):
+    monkeypatch.setenv("TZ", "America/New_York")
+    time.tzset()
+    try:
+        changes = written.changes("orders")
+        times = [change.time for change in changes]
+        assert changes.to_pandas()["time"].tolist() == times
+        needed("pyarrow")
+        assert changes.to_arrow().column("time").to_pylist() == times
+        assert times[0].astimezone(timezone.utc).strftime("%Y-%m-%d %H:%M:%S") in changes._repr_html_()
+    finally:
+        monkeypatch.undo()
+        time.tzset()
 
 
 def test_changes_become_an_arrow_table(written):

@@ -61,7 +61,8 @@ impl Directory {
                 // The holder writes a moment after it locks: until then nobody can be named.
                 let named = lock.read_to_string(&mut holder).is_ok() && !holder.trim().is_empty();
                 let holder = if named { holder.trim() } else { "another process" };
-                return Err(Error::Locked(format!("{} is open in {holder}", path.display())));
+                let own = if holder == this_process() { ": this one, where it has to be closed first" } else { "" };
+                return Err(Error::Locked(format!("{} is open in {holder}{own}", path.display())));
             }
             Err(TryLockError::Error(error)) => return Err(io("lock", &lock_path, &error)),
         }
