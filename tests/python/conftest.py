@@ -6,6 +6,7 @@ Tests marked `core` run through both routes, all others through the fast one; `-
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 import os
 import re
@@ -77,6 +78,24 @@ def double_settings(config):
     return (asked.removeprefix("double:") if asked.startswith("double:") else "") or "seed=1"
 
 
+@functools.lru_cache
+def dynamodb_model():
+    return botocore.session.Session().get_service_model("dynamodb")
+
+
+def is_modelled(path):
+    """Whether this botocore knows an operation of DynamoDB, or a member of its request: 'PutItem', 'PutItem.Item'."""
+    operation, *members = path.split(".")
+    if operation not in dynamodb_model().operation_names:
+        return False
+    shape = dynamodb_model().operation_model(operation).input_shape
+    for member in members:
+        if member not in shape.members:
+            return False
+        shape = shape.members[member]
+    return True
+
+
 def pytest_configure(config):
     # Who is started in the background by a shell ignores Ctrl-C, and so do its children: some tests send it to both.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -85,6 +104,9 @@ def pytest_configure(config):
         "markers", "without_faults(reason): cannot hold on a cluster that fails now and then, and is skipped on one"
     )
     config.addinivalue_line("markers", "in_process(reason): about the hook itself, and skipped over HTTP")
+    config.addinivalue_line(
+        "markers", "needs_model(paths…): uses operations and members that an old botocore does not know: 'PutItem.Item'"
+    )
     config.name_of_run = clusters.name_of_run()
     asked = config.getoption("--database")
     if not re.match(r"(file:|fdb:|double:|memory:$)", asked):
@@ -116,6 +138,10 @@ def pytest_report_header(config):
 
 def pytest_runtest_setup(item):
     asked = item.config.getoption("--database")
+    for marker in item.iter_markers("needs_model"):
+        for path in marker.args:
+            if not is_modelled(path):
+                pytest.skip(f"botocore {botocore.__version__} does not know {path}")
     marker = item.get_closest_marker("without_faults")
     if marker is not None and asked.startswith("double:") and double.has_faults(double_settings(item.config)):
         pytest.skip(f"not on a cluster that fails now and then: {marker.args[0]}")

@@ -4,6 +4,8 @@ import pytest
 from conftest import create_table
 from tables import NEW_AND_OLD, attributes, index, key_schema
 
+pytestmark = pytest.mark.needs_model("UpdateTable.MultiRegionConsistency")
+
 INVALID = "One or more parameter values were invalid: "
 HOME = "eu-west-1"
 MEMBERS = (

@@ -9,6 +9,8 @@ from tables import NEW_AND_OLD
 
 import fdyno
 
+pytestmark = pytest.mark.needs_model("PutResourcePolicy", "CreateTable.ResourcePolicy")
+
 ACCOUNT = "000000000000"
 INVALID = "One or more parameter values were invalid: "
 

@@ -82,6 +82,7 @@ def test_clients_over_http_and_in_the_process_share_the_data(served):
     assert client_of(server, region="us-west-2").list_tables()["TableNames"] == []
 
 
+@pytest.mark.needs_model("CreateTable.WarmThroughput")
 def test_an_answer_over_http_is_the_one_in_the_process(served):
     database, server = served
     over_http, here = client_of(server), database.client("dynamodb", region_name="eu-west-1")

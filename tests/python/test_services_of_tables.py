@@ -6,6 +6,12 @@ import pytest
 from conftest import create_table
 from tables import attributes, create_indexed, index
 
+pytestmark = pytest.mark.needs_model(
+    "UpdateKinesisStreamingDestination",
+    "UpdateContributorInsights.ContributorInsightsMode",
+    "UpdateContinuousBackups.PointInTimeRecoverySpecification.RecoveryPeriodInDays",
+)
+
 KINESIS = "arn:aws:kinesis:eu-west-1:000000000000:stream/"
 STATE = "Table is not in a valid state to enable Kinesis Streaming Destination: "
 NOWHERE = "Requested resource not found: Table: nowhere not found"

@@ -4,6 +4,8 @@ import pytest
 from conftest import create_table
 from tables import attributes, index, key_schema
 
+pytestmark = pytest.mark.needs_model("CreateTable.WarmThroughput", "CreateTable.OnDemandThroughput")
+
 INVALID = "One or more parameter values were invalid: "
 ON_DEMAND = {"ReadUnitsPerSecond": 12000, "WriteUnitsPerSecond": 4000, "Status": "ACTIVE"}
 
