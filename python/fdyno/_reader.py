@@ -28,6 +28,10 @@ class Place(NamedTuple):
     position: str
 
 
+#: What an error calls these requests of fdyno's own: by the operations of AWS in whose place they stand.
+_AS_ON_AWS = {"OpenStream": "GetShardIterator", "ReadStream": "GetRecords"}
+
+
 class Reader:
     """Reads on from a place, or from where its checkpoint is, record by record as ``get_records`` tells them.
 
@@ -291,6 +295,6 @@ def _spelled(place: Place) -> dict[str, str]:
 def _answer(outcome: Any, request: Request) -> dict[str, Any]:
     status, parsed = outcome
     if status >= 300:
-        _errors.raise_for(parsed, request[0])
+        _errors.raise_for(parsed, _AS_ON_AWS.get(request[0], request[0]))
     answer: dict[str, Any] = parsed
     return answer

@@ -50,6 +50,11 @@ def test_follow_goes_on_with_what_comes_later(written):
     assert next(following).keys == {"pk": "later"}
 
 
+def test_errors_of_readers_name_operations_that_there_are(written):
+    with pytest.raises(Exception, match="when calling the GetShardIterator operation: Invalid SequenceNumber"):
+        list(written.changes("orders", start="123"))
+
+
 def test_a_table_without_a_stream_says_how_to_get_one(db):
     create_table(db.client())
     with pytest.raises(ValueError, match="StreamSpecification"):
