@@ -58,6 +58,7 @@ mod request_id;
 mod resource;
 mod scaling;
 mod scan;
+mod sealed;
 mod single_write;
 mod streams;
 mod table_definition;

@@ -1,14 +1,12 @@
 //! NextToken: where the next page of a SELECT starts.
 //!
-//! Base64 text of a version, a digest of the statement, its parameters and its table, the place, and a keyed hash over all of it. The
-//! key comes from the database's id, so a token of another database, or one that was changed, is not accepted; nor is
-//! one of another statement.
+//! A sealed token (`api::sealed`) of a version, a digest of the statement, its parameters and its table, and the place. So one of
+//! another statement is not accepted either.
 
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 
 use super::super::json;
+use super::super::sealed::{self, HASH_BYTES};
 use super::super::wire::Attributes;
 use super::Given;
 use crate::error::Error;
@@ -16,7 +14,6 @@ use crate::item::Item;
 use crate::store::Table;
 
 const VERSION: u8 = 1;
-const HASH_BYTES: usize = 16;
 const KEY_CONTEXT: &str = "fdyno 2026 partiql next token";
 /// Longest token. Source: the service model.
 pub const MAX_TOKEN: usize = 32_768;
@@ -49,45 +46,23 @@ pub fn binding(given: &Given<'_>, table: &Table) -> Result<Binding, Error> {
     hasher.update(&(given.statement.len() as u64).to_be_bytes());
     hasher.update(given.statement.as_bytes());
     hasher.update(&json::encode(&given.values()?)?);
-    Ok(short(&hasher.finalize()))
+    Ok(sealed::short(&hasher.finalize()))
 }
 
 pub fn encode(binding: &Binding, range: usize, key: Option<&Item>, database_id: &[u8; 16]) -> Result<String, Error> {
     let mut bytes = vec![VERSION];
     bytes.extend(binding);
     bytes.extend(json::encode(&PlaceOut { range, key })?);
-    let hash = hash(&bytes, database_id);
-    bytes.extend(hash);
-    Ok(URL_SAFE_NO_PAD.encode(bytes))
+    Ok(sealed::seal(bytes, KEY_CONTEXT, database_id))
 }
 
 /// The place of a token that was given for the same statement. "NextToken does not match request" is DynamoDB's (issue 4424 of
 /// aws/aws-sdk-js-v3); of a text that is no token, the wording is ours.
 pub fn decode(token: &str, binding: &Binding, database_id: &[u8; 16]) -> Result<Place, Error> {
-    let content = authentic(token, database_id).ok_or_else(|| Error::validation("Invalid NextToken"))?;
+    let content =
+        sealed::open(token, KEY_CONTEXT, database_id).ok_or_else(|| Error::validation("Invalid NextToken"))?;
     let place = content.strip_prefix(&[VERSION]).and_then(|rest| rest.strip_prefix(binding.as_slice()));
     json::decode(place.ok_or_else(|| Error::validation("NextToken does not match request"))?)
-}
-
-fn authentic(token: &str, database_id: &[u8; 16]) -> Option<Vec<u8>> {
-    let mut bytes = URL_SAFE_NO_PAD.decode(token).ok()?;
-    let given = bytes.split_off(bytes.len().checked_sub(HASH_BYTES)?);
-    // Takes the same time wherever the two differ.
-    let difference = hash(&bytes, database_id).iter().zip(&given).fold(0, |sum, (one, two)| sum | (one ^ two));
-    (difference == 0).then_some(bytes)
-}
-
-fn hash(content: &[u8], database_id: &[u8; 16]) -> [u8; HASH_BYTES] {
-    let key = blake3::derive_key(KEY_CONTEXT, database_id);
-    short(&blake3::keyed_hash(&key, content))
-}
-
-fn short(hash: &blake3::Hash) -> [u8; HASH_BYTES] {
-    let mut short = [0; HASH_BYTES];
-    for (to, from) in short.iter_mut().zip(hash.as_bytes()) {
-        *to = *from;
-    }
-    short
 }
 
 #[cfg(test)]

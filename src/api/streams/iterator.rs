@@ -1,12 +1,9 @@
 //! Shard iterators: tokens that say which stream, where in it, and when they were issued.
 //!
-//! A token is base64 text: version, table id, position, time of issue, the stream's account, region, table name and label,
-//! and a keyed hash over all of it. The key comes from the database's id, so a token of another database, or one that was
-//! changed, is not accepted. Tokens expire a quarter of an hour after they were issued, by the database's clock.
+//! A token is sealed (`api::sealed`) and holds version, table id, position, time of issue, and the stream's account, region, table
+//! name and label. Tokens expire a quarter of an hour after they were issued, by the database's clock.
 
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-
+use crate::api::sealed;
 use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::store::{Cursor, Realm, Stream};
@@ -15,7 +12,6 @@ use crate::store::{Cursor, Realm, Stream};
 pub const LIFETIME_MILLIS: i64 = 15 * 60 * 1000;
 
 const VERSION: u8 = 1;
-const HASH_BYTES: usize = 16;
 const KEY_CONTEXT: &str = "fdyno 2026 shard iterator";
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,9 +47,7 @@ impl Iterator {
             // No name holds a NUL, so it can end each.
             bytes.push(0);
         }
-        let hash = hash(&bytes, database_id);
-        bytes.extend(hash);
-        URL_SAFE_NO_PAD.encode(bytes)
+        sealed::seal(bytes, KEY_CONTEXT, database_id)
     }
 
     /// The iterator of a token that this database issued and that is not older than it may be.
@@ -68,12 +62,7 @@ impl Iterator {
     }
 
     fn decode(token: &str, database_id: &[u8; 16]) -> Option<Self> {
-        let bytes = URL_SAFE_NO_PAD.decode(token).ok()?;
-        let (content, given) = bytes.split_at_checked(bytes.len().checked_sub(HASH_BYTES)?)?;
-        let given: [u8; HASH_BYTES] = given.try_into().ok()?;
-        if !same(&hash(content, database_id), &given) {
-            return None;
-        }
+        let content = sealed::open(token, KEY_CONTEXT, database_id)?;
         let (version, rest) = content.split_first()?;
         let (table_id, rest) = rest.split_first_chunk::<8>()?;
         let (cursor, rest) = rest.split_first_chunk::<14>()?;
@@ -89,20 +78,6 @@ impl Iterator {
             issued: Timestamp(i64::from_be_bytes(*issued)),
         })
     }
-}
-
-fn hash(content: &[u8], database_id: &[u8; 16]) -> [u8; HASH_BYTES] {
-    let key = blake3::derive_key(KEY_CONTEXT, database_id);
-    let mut short = [0; HASH_BYTES];
-    for (to, from) in short.iter_mut().zip(blake3::keyed_hash(&key, content).as_bytes()) {
-        *to = *from;
-    }
-    short
-}
-
-/// Takes the same time wherever the two differ.
-fn same(one: &[u8; HASH_BYTES], two: &[u8; HASH_BYTES]) -> bool {
-    one.iter().zip(two).fold(0, |difference, (one, two)| difference | (one ^ two)) == 0
 }
 
 #[cfg(test)]
