@@ -2,7 +2,6 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::constraints::Constraints;
 use super::describe_table::no_such_table;
 use super::parameters::{Parameter, done};
 use super::resource::TableName;
@@ -25,10 +24,7 @@ pub struct Output {
 }
 
 pub async fn run(store: &Store, realm: &Realm, input: &Input) -> Result<Output, Error> {
-    let mut constraints = Constraints::new();
-    let table_name = constraints.table("tableName", &input.table_name);
-    let table_name = constraints.finish(table_name)?;
-    let name = TableName::parse(realm, table_name)?;
+    let name = TableName::alone(realm, &input.table_name)?;
     let missing = |error| no_such_table(error, name.name);
     let table = store.current_table(&name.realm, name.name).await.map_err(missing)?;
     if table.deletion_protection {

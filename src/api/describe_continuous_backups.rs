@@ -2,7 +2,6 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::constraints::Constraints;
 use super::continuous_backups::{Description, table_not_found};
 use super::parameters::{Parameter, done};
 use super::resource::TableName;
@@ -24,10 +23,7 @@ pub struct Output {
 }
 
 pub async fn run(store: &Store, realm: &Realm, input: &Input) -> Result<Output, Error> {
-    let mut constraints = Constraints::new();
-    let table_name = constraints.table("tableName", &input.table_name);
-    let table_name = constraints.finish(table_name)?;
-    let name = TableName::parse(realm, table_name)?;
+    let name = TableName::alone(realm, &input.table_name)?;
     let table = store.current_table(&name.realm, name.name).await.map_err(|error| table_not_found(error, name.name))?;
     Ok(Output { continuous_backups_description: Description::new(&table, store.clock().now()) })
 }

@@ -2,7 +2,6 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::constraints::Constraints;
 use super::describe_table::no_such_table;
 use super::destinations::precision_name;
 use super::parameters::{Parameter, done};
@@ -35,10 +34,7 @@ pub struct Described {
 }
 
 pub async fn run(store: &Store, realm: &Realm, input: &Input) -> Result<Output, Error> {
-    let mut constraints = Constraints::new();
-    let table_name = constraints.table("tableName", &input.table_name);
-    let table_name = constraints.finish(table_name)?;
-    let name = TableName::parse(realm, table_name)?;
+    let name = TableName::alone(realm, &input.table_name)?;
     let services = store.services(&name.realm, name.name).await;
     let (table, services) = services.map_err(|error| no_such_table(error, name.name))?;
     let described = services.destinations.into_iter().rev().map(|destination| Described {

@@ -2,7 +2,6 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::constraints::Constraints;
 use super::parameters::{Parameter, done};
 use super::resource::TableName;
 use super::scaling::{TableDescription, no_such_global_table};
@@ -24,10 +23,7 @@ pub struct Output {
 }
 
 pub async fn run(store: &Store, realm: &Realm, input: &Input) -> Result<Output, Error> {
-    let mut constraints = Constraints::new();
-    let table_name = constraints.table("tableName", &input.table_name);
-    let table_name = constraints.finish(table_name)?;
-    let name = TableName::parse(realm, table_name)?;
+    let name = TableName::alone(realm, &input.table_name)?;
     let (table, services) = store.services(&name.realm, name.name).await.map_err(|error| match error {
         Error::ResourceNotFound(_) => no_such_global_table(name.name),
         error => error,

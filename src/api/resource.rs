@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use super::constraints::Constraints;
 use crate::error::Error;
 use crate::store::Realm;
 
@@ -16,6 +17,13 @@ pub struct TableName<'a> {
 }
 
 impl<'a> TableName<'a> {
+    /// The table of a request that names one, and has nothing else that could be wrong.
+    pub fn alone(realm: &'a Realm, given: &'a Option<String>) -> Result<Self, Error> {
+        let mut constraints = Constraints::new();
+        let text = constraints.table("tableName", given);
+        Self::parse(realm, constraints.finish(text)?)
+    }
+
     /// `text` has passed its constraints: it is a valid name or begins with `arn:`.
     pub fn parse(realm: &'a Realm, text: &'a str) -> Result<Self, Error> {
         if !text.starts_with("arn:") {
