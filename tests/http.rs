@@ -6,7 +6,7 @@ mod client;
 use std::io::Write;
 use std::time::{Duration, Instant};
 
-use client::{Answer, Client, Outcome, answers, head, request, serve};
+use client::{Answer, Client, Outcome, PATIENCE, answers, head, request, serve};
 use fdyno::http::{Credentials, LARGEST_BODY, Limits, Options, Server};
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -423,6 +423,16 @@ fn a_thousand_idle_connections_leave_room_for_the_next() -> Outcome {
     Ok(())
 }
 
+/// Until the bodies that the server holds take so many bytes.
+fn wait_for_held(client: &mut Client, bytes: usize) -> Outcome {
+    let line = format!("fdyno_request_body_bytes {bytes}");
+    let began = Instant::now();
+    while !client.get("/metrics")?.text().lines().any(|each| each == line) {
+        assert!(began.elapsed() < PATIENCE, "the server never held {bytes} bytes");
+    }
+    Ok(())
+}
+
 #[test]
 fn many_bodies_at_once_are_told_to_come_again() -> Outcome {
     let server = limited(Limits { body_bytes: 64 * 1024, ..Limits::default() })?;
@@ -430,15 +440,16 @@ fn many_bodies_at_once_are_told_to_come_again() -> Outcome {
     let mut body = b"{}".to_vec();
     body.resize(60 * 1024, b' ');
     assert_eq!(client.call("ListTables", &body)?.status, 200);
+    wait_for_held(&mut client, 0)?;
     let mut holding = Client::of(&server)?;
     let whole = request("ListTables", "", &body);
     holding.send(&whole[..whole.len() - 1])?;
-    // The server may still be reading the other one.
-    while client.call("ListTables", &body)?.status == 200 {}
+    wait_for_held(&mut client, body.len())?;
     assert_eq!(client.call("ListTables", &body)?.error(), (400, "ThrottlingException".to_owned()));
     assert_eq!(client.call("ListTables", "{}")?.status, 200);
     holding.send(&whole[whole.len() - 1..])?;
     assert_eq!(holding.receive()?.status, 200);
+    wait_for_held(&mut client, 0)?;
     assert_eq!(client.call("ListTables", &body)?.status, 200);
     Ok(())
 }

@@ -22,13 +22,22 @@ const MOST_DISCARDED: usize = 256 * 1024 * 1024;
 
 /// The room for bodies. A permit is a kilobyte.
 #[derive(Clone)]
-pub struct Room(Arc<Semaphore>);
+pub struct Room {
+    free: Arc<Semaphore>,
+    units: usize,
+}
 
 const UNIT: usize = 1024;
 
 impl Room {
     pub fn new(bytes: usize) -> Self {
-        Self(Arc::new(Semaphore::new((bytes / UNIT).clamp(1, Semaphore::MAX_PERMITS))))
+        let units = (bytes / UNIT).clamp(1, Semaphore::MAX_PERMITS);
+        Self { free: Arc::new(Semaphore::new(units)), units }
+    }
+
+    /// What is taken now, in bytes.
+    pub fn taken(&self) -> usize {
+        (self.units - self.free.available_permits()) * UNIT
     }
 }
 
@@ -59,7 +68,7 @@ impl Held {
         let more = whole.div_ceil(UNIT).saturating_sub(held);
         if more > 0 {
             let more = u32::try_from(more).map_err(|_| Error::RequestTooLarge)?;
-            let permit = Arc::clone(&room.0).try_acquire_many_owned(more);
+            let permit = Arc::clone(&room.free).try_acquire_many_owned(more);
             let permit = permit.map_err(|_| Error::Throttling("Too many requests are held; try again".to_owned()))?;
             match &mut self.taken {
                 Some(taken) => taken.merge(permit),

@@ -41,6 +41,7 @@ struct Counted {
     requests: Family<Ended, Counter>,
     seconds: Family<Of, Histogram>,
     connections: Gauge,
+    body_bytes: Gauge,
     change_records: Counter,
 }
 
@@ -64,17 +65,22 @@ impl Metrics {
         // From a tenth of a millisecond to half a minute.
         let seconds =
             Family::new_with_constructor((|| Histogram::new(exponential_buckets(0.0001, 2.0, 18))) as fn() -> _);
-        let (connections, change_records) = (Gauge::default(), Counter::default());
+        let (connections, body_bytes, change_records) = (Gauge::default(), Gauge::default(), Counter::default());
         registry.register("requests", "Requests by operation, status and error", Family::clone(&requests));
         registry.register("request_seconds", "How long requests took", Family::clone(&seconds));
         registry.register("connections", "Connections that are open", Gauge::clone(&connections));
+        registry.register(
+            "request_body_bytes",
+            "Bytes of requests' bodies that are held, in whole kilobytes",
+            Gauge::clone(&body_bytes),
+        );
         registry.register(
             "change_records_read",
             "Change records given to readers of streams",
             Counter::clone(&change_records),
         );
         registry.register_collector(Box::new(Engine(store.aside())));
-        Self(Lock::new(Counted { registry, requests, seconds, connections, change_records }))
+        Self(Lock::new(Counted { registry, requests, seconds, connections, body_bytes, change_records }))
     }
 
     /// A request was answered.
@@ -94,9 +100,10 @@ impl Metrics {
     }
 
     /// The page.
-    pub fn page(&self, connections: usize) -> Result<String, std::fmt::Error> {
+    pub fn page(&self, connections: usize, body_bytes: usize) -> Result<String, std::fmt::Error> {
         let counted = self.0.lock();
         counted.connections.set(i64::try_from(connections).unwrap_or(i64::MAX));
+        counted.body_bytes.set(i64::try_from(body_bytes).unwrap_or(i64::MAX));
         let mut page = String::new();
         encode(&mut page, &counted.registry)?;
         Ok(page)

@@ -68,7 +68,7 @@ impl Service {
     }
 
     fn metrics(&self, door: &Door) -> Answer {
-        match self.metrics.page(door.connections()) {
+        match self.metrics.page(door.connections(), self.room.taken()) {
             Ok(page) => Answer::new(200, metrics::CONTENT_TYPE, page.into_bytes()),
             Err(error) => Answer::error(&Error::InternalServerError(error.to_string()), JSON),
         }

@@ -14,7 +14,7 @@ use serde_json::Value;
 pub type Outcome = Result<(), Box<dyn std::error::Error>>;
 
 /// Longer than anything here takes: a test that comes to it has failed.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 pub const SIGNATURE: &str = "AWS4-HMAC-SHA256 Credential=AKID/20150830/eu-west-1/dynamodb/aws4_request, \
                              SignedHeaders=host;x-amz-date, Signature=00";
