@@ -1,7 +1,8 @@
 //! The disk engine's half of `make bench`: what durability, size and company cost, as ratios within one run.
 //!
-//! No timed tests: this prints, and fails nothing. `cargo bench --bench disk -- --items 10000000` for the large run. Pairs
-//! have a key of 32 bytes, its first eight random, and a value of 200 bytes that does not compress.
+//! No timed tests: this prints, and fails nothing. `cargo bench --bench disk -- --items 10000000` for the large run,
+//! `--synced` for the last two lines alone. Pairs have a key of 32 bytes, its first eight random, and a value of 200
+//! bytes that does not compress.
 
 use std::error::Error;
 use std::path::Path;
@@ -98,8 +99,18 @@ fn synced_commits(writers: u64) -> Outcome<f64> {
     Ok(next.into_inner() as f64 / SYNCED_ROUNDS.as_secs_f64())
 }
 
+fn report_synced_commits() -> Outcome<()> {
+    let (one, many) = (synced_commits(1)?, synced_commits(16)?);
+    report("disk: synced commits a second, 1 writer", one, "/s", "");
+    report("disk: synced commits, 16 writers / 1 writer", many / one, "x", "at least 8");
+    Ok(())
+}
+
 fn main() -> Outcome<()> {
     let arguments: Vec<String> = std::env::args().collect();
+    if arguments.iter().any(|argument| argument == "--synced") {
+        return report_synced_commits();
+    }
     let items = match arguments.iter().position(|argument| argument == "--items") {
         Some(at) => arguments.get(at + 1).ok_or("--items wants a number")?.parse()?,
         None => 1_000_000,
@@ -138,10 +149,7 @@ fn main() -> Outcome<()> {
     })?;
     report(&format!("disk: opening with {items} pairs"), opening.as_secs_f64() * 1e3, "ms", "");
 
-    let (one, many) = (synced_commits(1)?, synced_commits(16)?);
-    report("disk: synced commits a second, 1 writer", one, "/s", "");
-    report("disk: synced commits, 16 writers / 1 writer", many / one, "x", "at least 8");
-    Ok(())
+    report_synced_commits()
 }
 
 fn size(directory: &Path) -> Outcome<u64> {

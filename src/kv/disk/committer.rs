@@ -118,6 +118,8 @@ pub(super) struct Request {
 pub(super) struct Bench {
     pub(super) log: Log,
     pub(super) progress: Progress,
+    /// How many were in the last round or came while it was made: those who may soon come again.
+    pub(super) company: usize,
 }
 
 /// A commit that is in the round.
@@ -150,8 +152,8 @@ impl Shared {
     pub(super) fn make_next_round(&self, bench: &mut Bench) -> usize {
         let requests: VecDeque<Request> = {
             let mut queue = self.queue();
-            let count = queue.len().min(MOST_COMMITS);
-            queue.drain(..count).collect()
+            let count = queue.requests.len().min(MOST_COMMITS);
+            queue.requests.drain(..count).collect()
         };
         let count = requests.len();
         if count > 0 {
@@ -186,7 +188,7 @@ impl Shared {
         // What did not fit comes first in the next round.
         let mut queue = self.queue();
         while let Some(request) = requests.pop_back() {
-            queue.push_front(request);
+            queue.requests.push_front(request);
         }
         drop(queue);
         round.finish(bench);
@@ -292,6 +294,8 @@ impl<'a> Round<'a> {
         let sequence = shared.tree.apply(result.into_iter(), progress);
         let completed = shared.publish(progress.version, sequence, admitted);
         shared.set_aside_if_large(bench);
+        // Before they are told, lest those who come again at once be counted twice.
+        bench.company = completed.len() + shared.queue().requests.len();
         for (promise, stamp) in completed {
             promise.keep(Ok(Some(stamp)));
         }

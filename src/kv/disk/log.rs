@@ -24,6 +24,7 @@ mod tests;
 use std::fs::{self, File, OpenOptions};
 use std::io::{ErrorKind, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -54,6 +55,7 @@ pub(super) struct Log {
     closed: Option<u64>,
     /// Why nothing can be appended any more.
     broken: Option<Error>,
+    last_sync: Duration,
 }
 
 /// A round read back.
@@ -131,7 +133,8 @@ impl Log {
         };
         let Segment { number, path, .. } = last;
         let (directory, length) = (directory.to_owned(), end as u64);
-        let log = Self { directory, path, file, segment: number, length, closed, broken: None };
+        let log =
+            Self { directory, path, file, segment: number, length, closed, broken: None, last_sync: Duration::ZERO };
         Ok(Recovered { log, earlier: superseded, torn })
     }
 
@@ -140,7 +143,7 @@ impl Log {
         let file = write_whole(&path, &header(segment, before)).map_err(|error| io("create", &path, &error))?;
         sync_directory(directory)?;
         let (directory, length) = (directory.to_owned(), HEADER as u64);
-        Ok(Self { directory, path, file, segment, length, closed: None, broken: None })
+        Ok(Self { directory, path, file, segment, length, closed: None, broken: None, last_sync: Duration::ZERO })
     }
 
     /// Appends a frame, and makes it durable if `sync`.
@@ -176,13 +179,22 @@ impl Log {
     /// # Errors
     /// `Io`, after which nothing is appended any more: what a failed sync left on disk nobody can know.
     pub(super) fn sync(&mut self) -> Result<()> {
+        let began = Instant::now();
         match self.file.sync_data() {
-            Ok(()) => Ok(()),
+            Ok(()) => {
+                self.last_sync = began.elapsed();
+                Ok(())
+            }
             Err(error) => {
                 let error = io("sync", &self.path, &error);
                 Err(self.give_up(&error.reason()))
             }
         }
+    }
+
+    /// How long the last sync took.
+    pub(super) const fn last_sync(&self) -> Duration {
+        self.last_sync
     }
 
     /// Takes nothing any more, and says why.

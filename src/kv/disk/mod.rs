@@ -25,6 +25,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use self::committer::{Bench, Promise, Request, Waiting};
 pub(super) use self::directory::let_go_after_fork;
@@ -90,8 +91,8 @@ pub(super) struct Shared {
     directory: Directory,
     tree: Tree,
     state: Lock<State>,
-    queue: Mutex<VecDeque<Request>>,
-    /// Rings when something is queued, for the thread that commits.
+    queue: Mutex<Queue>,
+    /// Rings when as many are queued as the thread that commits waits for.
     queued: Condvar,
     bench: Mutex<Bench>,
     desk: Desk,
@@ -102,6 +103,14 @@ pub(super) struct Shared {
     generation: u64,
     /// Bytes of an unfinished write that were cut off when it was opened.
     torn: u64,
+}
+
+/// The commits that wait for a round.
+#[derive(Debug, Default)]
+struct Queue {
+    requests: VecDeque<Request>,
+    /// How many of them the thread that commits waits for, where there is such a thread.
+    wanted: usize,
 }
 
 #[derive(Debug)]
@@ -170,7 +179,7 @@ impl Disk {
             state: Lock::new(state),
             queue: Mutex::default(),
             queued: Condvar::new(),
-            bench: Mutex::new(Bench { log: recovered.log, progress }),
+            bench: Mutex::new(Bench { log: recovered.log, progress, company: 0 }),
             desk: Desk::default(),
             options,
             clock,
@@ -286,7 +295,7 @@ impl Drop for Handle {
 }
 
 impl Shared {
-    fn queue(&self) -> MutexGuard<'_, VecDeque<Request>> {
+    fn queue(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -352,7 +361,10 @@ impl Shared {
         // Under the lock that closing takes as well, or the thread that commits might have looked for the last time.
         self.check_open()?;
         let (promise, waiting) = Promise::new(after_commit);
-        queue.push_back(Request { pending, promise });
+        queue.requests.push_back(Request { pending, promise });
+        if self.options.durability.is_synced() && queue.requests.len() >= queue.wanted {
+            self.queued.notify_one();
+        }
         Ok(waiting)
     }
 
@@ -370,27 +382,31 @@ impl Shared {
 
     /// The life of the thread that commits, where commits wait for a sync.
     fn commit_all(self: Arc<Self>) {
-        let mut company = 1;
+        let (mut company, mut patience) = (1, Duration::ZERO);
         loop {
             let mut queue = self.queue();
-            while queue.is_empty() {
+            while queue.requests.is_empty() {
                 if self.state.lock().closed {
                     return;
                 }
                 queue = self.queued.wait(queue).unwrap_or_else(PoisonError::into_inner);
             }
-            drop(queue);
-            // Those who shared the last sync are just being told so: their next commits share the next one if they are given
-            // a turn, and miss it by a hair if not.
-            for _ in 0..company {
-                if self.queue().len() >= company {
-                    break;
-                }
-                std::thread::yield_now();
+            // Those who shared the last sync are just being told so: their next commits share the next one if they are
+            // waited for, and miss it by a hair if not. Waiting costs at most what missing would: a sync.
+            if queue.requests.len() < company {
+                queue.wanted = company;
+                let waited = self.queued.wait_timeout_while(queue, patience, |queue| queue.requests.len() < company);
+                (queue, _) = waited.unwrap_or_else(PoisonError::into_inner);
+                queue.wanted = 1;
             }
+            drop(queue);
             // Those in a round that panics are told by their promises, and those behind them by the log.
-            let round = catch_unwind(AssertUnwindSafe(|| self.make_next_round(&mut self.bench())));
-            company = round.unwrap_or(0).max(1);
+            let round = catch_unwind(AssertUnwindSafe(|| {
+                let mut bench = self.bench();
+                self.make_next_round(&mut bench);
+                (bench.company, bench.log.last_sync())
+            }));
+            (company, patience) = round.unwrap_or_default();
         }
     }
 }
@@ -439,9 +455,7 @@ impl Transaction {
         };
         let shared = self.engine();
         let waiting = shared.queue_up(pending, after_commit)?;
-        if shared.options.durability.is_synced() {
-            shared.queued.notify_one();
-        } else {
+        if !shared.options.durability.is_synced() {
             // Nothing here waits for a device, so the caller's own thread does it.
             shared.make_rounds();
         }
