@@ -7,13 +7,15 @@ CARGO ?= cargo
 SOURCES := $(shell find src foundationdb-sys/src -name '*.rs') foundationdb-sys/Cargo.toml README.md Cargo.toml Cargo.lock pyproject.toml $(shell find python -type f -not -name '*.pyc' -not -name '*.so')
 SEEDS ?= 50
 ITEMS ?= 1000000
+# Inputs to each program of fuzz/.
+RUNS ?= 10000000
 # How the double's cluster fails while the Python tests run on it: tests/fdb_double/src/settings.rs.
 FAULTS ?= seed=7 1020=0.05 1021did=0.05 1021not=0.05 1039later=0.03 1037=0.03 read1007=0.01
 
 # A package of requirements-dev.txt that is missing fails the tests that need it, where they would otherwise be skipped.
 export FDYNO_REQUIRE_PACKAGES ?= 1
 
-.PHONY: no-wheel help demo cross-check compatibility test test-hooks test-botocore test-rust test-python test-wheel test-all sdk-smoke mutations bench bench-engines lint build develop clean
+.PHONY: no-wheel help demo cross-check compatibility test test-hooks test-botocore test-rust test-python test-wheel test-all sdk-smoke mutations fuzz bench bench-engines lint build develop clean
 
 help: ## what there is to run
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -76,6 +78,9 @@ cross-check: ## whether the crate compiles for macOS on arm64 and for Windows
 	for target in aarch64-apple-darwin x86_64-pc-windows-msvc; do \
 	  PYO3_CROSS_PYTHON_VERSION=3.10 $(CARGO) check --locked --features extension-module --target $$target || exit 1; \
 	done
+
+fuzz: ## hostile bytes to every parser and decoder, RUNS=10000000 to each of ONLY="…"
+	$(PYTHON) fuzz/run.py --runs $(RUNS) $(ONLY)
 
 bench: $(VENV)/.built ## speed, as ratios within one run
 	$(CARGO) bench --locked --bench ratios
