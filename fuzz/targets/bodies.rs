@@ -15,14 +15,14 @@ use fdyno::store::{Realm, Store};
 use futures_executor::block_on;
 use libfuzzer_sys::fuzz_target;
 
-const TABLE: &[u8] = br#"{"TableName": "t", "BillingMode": "PAY_PER_REQUEST",
+const TABLE: &[u8] = br#"{"TableName": "tab", "BillingMode": "PAY_PER_REQUEST",
     "AttributeDefinitions": [{"AttributeName": "p", "AttributeType": "S"}, {"AttributeName": "s", "AttributeType": "N"}],
     "KeySchema": [{"AttributeName": "p", "KeyType": "HASH"}, {"AttributeName": "s", "KeyType": "RANGE"}],
-    "GlobalSecondaryIndexes": [{"IndexName": "i", "KeySchema": [{"AttributeName": "s", "KeyType": "HASH"}],
+    "GlobalSecondaryIndexes": [{"IndexName": "idx", "KeySchema": [{"AttributeName": "s", "KeyType": "HASH"}],
         "Projection": {"ProjectionType": "ALL"}}],
     "StreamSpecification": {"StreamEnabled": true, "StreamViewType": "NEW_AND_OLD_IMAGES"}}"#;
 
-const ITEMS: &[u8] = br#"{"RequestItems": {"t": [
+const ITEMS: &[u8] = br#"{"RequestItems": {"tab": [
     {"PutRequest": {"Item": {"p": {"S": "a"}, "s": {"N": "1"}, "n": {"N": "7"}}}},
     {"PutRequest": {"Item": {"p": {"S": "a"}, "s": {"N": "2"}, "l": {"L": [{"S": "x"}]}}}},
     {"PutRequest": {"Item": {"p": {"S": "b"}, "s": {"N": "1"}, "m": {"M": {"k": {"BOOL": true}}}}}}]}}"#;
