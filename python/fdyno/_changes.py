@@ -48,7 +48,7 @@ class Difference(NamedTuple):
     new: Any
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Change:
     """One change of one item."""
 
@@ -61,9 +61,15 @@ class Change:
     #: The item before and after, where the stream's view type records it.
     old: Item | None = None
     new: Item | None = None
-    event_id: str = field(default="", repr=False, compare=False)
+    event_id: str = field(default="", compare=False)
     #: Who did it, when it was not a caller: time to live, for example.
-    user_identity: dict[str, str] | None = field(default=None, repr=False)
+    user_identity: dict[str, str] | None = None
+
+    def __repr__(self) -> str:
+        shown = [f"{name}={getattr(self, name)!r}" for name in ("sequence_number", "time", "kind", "keys", "old", "new")]
+        if self.user_identity is not None:
+            shown.append(f"user_identity={self.user_identity!r}")
+        return f"Change({', '.join(shown)})"
 
     def __hash__(self) -> int:
         # Items are mappings and have none of their own.

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from . import _errors
+from . import _display, _errors
 
 if TYPE_CHECKING:
     from ._changes import Start
@@ -90,6 +90,14 @@ class Checkpoints(Mapping[str, Checkpoint]):
     def delete(self, name: str) -> None:
         """Removes a checkpoint; does nothing if there is none."""
         self._ask("MoveCheckpoint", Name=checked_name(name), From="Anywhere")
+
+    def _repr_html_(self) -> str:
+        rows = [
+            (each.name, each.sequence_number, f"{each.time:%Y-%m-%d %H:%M:%S}", each.stream_arn)
+            for each in self._all().values()
+        ]
+        head = ("name", "sequence number", "moved", "stream")
+        return _display.table(head, rows, f"checkpoints of {self.table}", "" if rows else "none")
 
     def __repr__(self) -> str:
         return f"<checkpoints of {self.table}: {', '.join(self) or 'none'}>"

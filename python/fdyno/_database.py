@@ -364,6 +364,9 @@ def place_of(url: str | os.PathLike[str]) -> str | Cluster | None:
         return None
     if colon and scheme == "fdb":
         return _cluster(url, rest)
+    if not re.match(r"[a-z]+:", url) and url:
+        # What looks like a path is most likely meant to be one.
+        raise ValueError(f"{url!r} is no database url: 'file:{url}' or pathlib.Path({url!r}) is the one in that directory")
     raise ValueError(f"{url!r} is no database url: 'memory:', 'file:./data' or 'fdb:/etc/foundationdb/fdb.cluster'")
 
 

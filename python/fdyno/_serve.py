@@ -8,9 +8,10 @@ import contextlib
 import os
 import signal
 import socket
+from datetime import timedelta
 from typing import Any
 
-from ._database import connect
+from ._database import DEFAULT_ACCOUNT, STREAM_RETENTION, TTL_INTERVAL, connect
 
 #: The pair of credentials that `fdyno serve` takes from the environment. Not AWS's own names: those are in every developer's
 #: environment, and would lock out clients that were given others.
@@ -36,20 +37,62 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"verify signatures with the access keys of this file, of the form of ~/.aws/credentials; "
         f"{ACCESS_KEY} and {SECRET_KEY} name one more pair",
     )
+    parser.add_argument(
+        "--durability", choices=("buffered", "fsync"), help="what a write to file: survives (default: buffered)"
+    )
+    parser.add_argument("--account", default=DEFAULT_ACCOUNT, help="the account in ARNs (default: %(default)s)")
+    parser.add_argument(
+        "--ttl-interval",
+        type=_seconds_or_off,
+        default=TTL_INTERVAL,
+        metavar="SECONDS",
+        help="how often expired items are looked for, or 'off' (default: 1)",
+    )
+    parser.add_argument(
+        "--stream-retention",
+        type=_hours,
+        default=STREAM_RETENTION,
+        metavar="HOURS",
+        help="how long change records can be read (default: 24)",
+    )
     parser.add_argument("--allow-unsigned", action="store_true", help="answer requests without a signature as well")
 
 
 def _port(text: str) -> int:
-    port = int(text)
-    if not 0 <= port <= 65535:
-        raise argparse.ArgumentTypeError(f"{text}: 0 to 65535")
-    return port
+    if not (text.isascii() and text.isdigit() and int(text) <= 65535):
+        raise argparse.ArgumentTypeError(f"{text!r} is no port: 0 to 65535")
+    return int(text)
+
+
+def _number(text: str, unit: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of {unit}") from None
+
+
+def _seconds_or_off(text: str) -> float | None:
+    return None if text == "off" else _number(text, "seconds")
+
+
+def _hours(text: str) -> timedelta:
+    try:
+        return timedelta(hours=_number(text, "hours"))
+    except (OverflowError, ValueError):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of hours") from None
 
 
 def serve(given: argparse.Namespace) -> int:
     credentials = _credentials(given.credentials)
     _raise_descriptor_limit()
-    with _signals() as ended, connect(given.database) as database:
+    opened = connect(
+        given.database,
+        account=given.account,
+        durability=given.durability,
+        ttl_interval=given.ttl_interval,
+        stream_retention=given.stream_retention,
+    )
+    with _signals() as ended, opened as database:
         server = database.serve(
             given.host,
             given.port,
@@ -71,6 +114,10 @@ def _credentials(path: str | None) -> dict[str, str] | None:
         try:
             with open(path, encoding="utf-8") as file:
                 parser.read_file(file)
+        except OSError as error:
+            raise ValueError(f"{path}: {error.strerror}") from None
+        except UnicodeDecodeError:
+            raise ValueError(f"{path} is no text") from None
         except configparser.Error:
             # Its text would show a line of the file.
             raise ValueError(f"{path} does not have the form of an AWS credentials file") from None

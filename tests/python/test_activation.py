@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import re
 import threading
 import unittest
 import unittest.mock
@@ -461,5 +462,11 @@ def test_a_url_with_a_host_is_an_error(url):
 
 
 def test_an_unknown_url_is_an_error():
-    with pytest.raises(ValueError, match="no database url"):
+    with pytest.raises(ValueError, match="no database url: 'memory:', 'file:./data' or "):
         fdyno.connect("postgres://")
+
+
+@pytest.mark.parametrize("path", ["./data", "data", "/var/lib/data", "~/data"])
+def test_a_path_that_is_no_url_is_told_how_to_be_one(path):
+    with pytest.raises(ValueError, match=re.escape(f"no database url: 'file:{path}' or pathlib.Path({path!r})")):
+        fdyno.connect(path)

@@ -147,6 +147,15 @@ def test_a_record_becomes_a_change():
     assert repr(change.diff["gone"].new) == "absent"
 
 
+def test_a_change_shows_who_made_it_where_it_was_not_a_caller():
+    change = fdyno.Change.from_record(RECORD)
+    assert repr(change).startswith("Change(sequence_number='100', time=datetime.datetime(2020, 1, 1, 0, 0, ")
+    assert "user_identity" not in repr(change)
+    identity = {"Type": "Service", "PrincipalId": "dynamodb.amazonaws.com"}
+    deleted = fdyno.Change.from_record({**RECORD, "userIdentity": identity})
+    assert repr(deleted) == f"{repr(change)[:-1]}, user_identity={identity!r})"
+
+
 #: What each view type knows of an item that is made, changed and removed: whether there is a difference to tell.
 TOLD = {
     "NEW_AND_OLD_IMAGES": (True, True, True),

@@ -160,6 +160,16 @@ def test_names_have_up_to_255_characters(orders):
                 use(name)
 
 
+def test_checkpoints_are_a_table_in_a_notebook(orders):
+    checkpoints = orders.checkpoints("orders")
+    assert "none" in checkpoints._repr_html_()
+    put(orders, "a")
+    moved = checkpoints.reset("<billing>", "latest")
+    html = checkpoints._repr_html_()
+    assert "&lt;billing&gt;" in html
+    assert moved.sequence_number in html
+
+
 def test_looking_at_changes_moves_no_checkpoint(orders):
     put(orders, "a", "b")
     changes = billing(orders, follow=True)

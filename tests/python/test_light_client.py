@@ -70,3 +70,33 @@ def test_an_account_is_twelve_digits(account):
 def test_a_region_is_a_name(region):
     with pytest.raises(ValueError, match="no region"):
         fdyno.connect().client(region_name=region)
+
+
+def test_botocores_paginators_page_through_its_methods(db):
+    light = db.client(region_name="eu-west-1")
+    create_table(light)
+    for number in range(5):
+        light.put_item(TableName="orders", Item={"pk": {"S": str(number)}})
+    paginator = light.get_paginator("scan")
+    pages = paginator.paginate(TableName="orders", PaginationConfig={"PageSize": 2})
+    assert [page["Count"] for page in pages] == [2, 2, 1]
+    assert len(paginator.paginate(TableName="orders", Limit=2).build_full_result()["Items"]) == 5
+    assert light.can_paginate("query")
+    assert not light.can_paginate("get_item")
+    with pytest.raises(botocore.exceptions.OperationNotPageableError):
+        light.get_paginator("get_item")
+    assert not db.client("dynamodbstreams").can_paginate("list_streams")
+
+
+def test_botocores_waiters_wait_for_its_methods(db, session):
+    light = db.client(region_name="eu-west-1")
+    boto = session.create_client("dynamodb", region_name="eu-west-1")
+    assert light.waiter_names == boto.waiter_names
+    assert db.client("dynamodbstreams").waiter_names == []
+    light.get_waiter("table_not_exists").wait(TableName="orders")
+    create_table(light)
+    light.get_waiter("table_exists").wait(TableName="orders")
+    with pytest.raises(botocore.exceptions.WaiterError):
+        light.get_waiter("table_not_exists").wait(TableName="orders", WaiterConfig={"Delay": 0, "MaxAttempts": 1})
+    with pytest.raises(ValueError, match="Waiter does not exist: rain"):
+        light.get_waiter("rain")

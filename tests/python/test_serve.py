@@ -1,5 +1,6 @@
 """The HTTP server: started beside the hook and as a command, and how it ends."""
 
+import argparse
 import base64
 import hashlib
 import http.client
@@ -11,6 +12,7 @@ import sys
 import threading
 import time
 import urllib.parse
+from datetime import timedelta
 
 import boto3
 import botocore.auth
@@ -24,6 +26,7 @@ from conftest import create_table
 from tables import NEW_AND_OLD, S
 
 import fdyno
+from fdyno import _serve
 
 PATIENCE = 60
 
@@ -398,6 +401,42 @@ def run(*arguments, **environment):
     )
 
 
+WRONG = [
+    ("--port", "65536"),
+    ("--port", "abc"),
+    ("--port", "-1"),
+    ("--durability", "none"),
+    ("--ttl-interval", "soon"),
+    ("--stream-retention", "1e99"),
+]
+
+
+def test_the_command_takes_what_a_database_is_opened_with(tmp_path):
+    url, account = f"file:{tmp_path / 'data'}", "123456789012"
+    options = ("--durability", "fsync", "--account", account, "--ttl-interval", "off", "--stream-retention", "0.5")
+    with Command("--database", url, *options) as command:
+        assert command.line == f"{READY}{command.url} (disk {tmp_path / 'data'})\n"
+        client = client_of(command.url)
+        create_table(client)
+        arn = client.describe_table(TableName="orders")["Table"]["TableArn"]
+        assert arn == f"arn:aws:dynamodb:eu-west-1:{account}:table/orders"
+        client.update_time_to_live(
+            TableName="orders", TimeToLiveSpecification={"Enabled": True, "AttributeName": "expires"}
+        )
+        client.put_item(TableName="orders", Item={"pk": S("a"), "expires": {"N": str(int(time.time()) - 60)}})
+        assert client.scan(TableName="orders")["Count"] == 1
+        assert command.end(signal.SIGTERM) == (0, "")
+
+
+@pytest.mark.parametrize(("text", "expected"), [("off", None), ("2.5", 2.5)])
+def test_the_interval_of_the_command_is_in_seconds_or_off(text, expected):
+    parser = argparse.ArgumentParser()
+    _serve.add_arguments(parser)
+    given = parser.parse_args(["--ttl-interval", text, "--stream-retention", "48"])
+    assert (given.ttl_interval, given.stream_retention) == (expected, timedelta(days=2))
+    assert parser.parse_args([]).stream_retention == timedelta(hours=24)
+
+
 def test_the_command_says_why_it_does_not_start(tmp_path):
     keys = tmp_path / "keys"
     keys.write_text("aws_secret_access_key = hidden\n")
@@ -407,11 +446,15 @@ def test_the_command_says_why_it_does_not_start(tmp_path):
         cases = [
             (run("--port", str(server.port)), 1, f"fdyno: cannot listen on 127.0.0.1 port {server.port}: "),
             (run("--database", "what"), 1, "fdyno: 'what' is no database url"),
-            (run("--credentials", str(tmp_path / "absent")), 1, "fdyno: "),
             (run("--credentials", str(keys)), 1, f"fdyno: {keys} does not have the form"),
             (run("--credentials", str(empty)), 1, f"fdyno: {empty} has no aws_access_key_id"),
             (run(FDYNO_ACCESS_KEY_ID="ONE"), 1, "fdyno: FDYNO_ACCESS_KEY_ID and FDYNO_SECRET_ACCESS_KEY belong"),
-            (run("--port", "65536"), 2, "usage: "),
+            (run("--database", "./data"), 1, "fdyno: './data' is no database url: 'file:./data'"),
+            (run("--credentials", str(tmp_path / "absent")), 1, f"fdyno: {tmp_path / 'absent'}: No such file"),
+            (run("--durability", "fsync"), 1, "fdyno: 'memory:' has no durability"),
+            (run("--account", "1"), 1, "fdyno: '1' is no account id"),
+            (run("--ttl-interval", "0"), 1, "fdyno: ttl_interval of 0.0 seconds"),
+            *((run(*wrong), 2, "usage: ") for wrong in WRONG),
         ]
     for ended, status, words in cases:
         assert (ended.returncode, ended.stdout) == (status, ""), ended
