@@ -42,6 +42,12 @@ impl Timestamp {
         )
     }
 
+    /// ISO 8601 in whole seconds, rounded down: `2013-01-01T10:00:00Z`.
+    pub fn to_iso_seconds(self) -> String {
+        let text = self.to_iso_millis();
+        format!("{}Z", text.split('.').next().unwrap_or(&text))
+    }
+
     /// As some of DynamoDB's messages say it: `Thursday, October 8, 2026 at 11:20:48 PM Coordinated Universal Time`.
     pub fn to_english(self) -> String {
         let time = time::OffsetDateTime::from_unix_timestamp_nanos(i128::from(self.0) * 1_000_000)

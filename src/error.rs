@@ -62,6 +62,16 @@ pub enum Error {
     #[error("{0}")]
     TableInUse(String),
     #[error("{0}")]
+    TableAlreadyExists(String),
+    #[error("{0}")]
+    BackupNotFound(String),
+    #[error("{0}")]
+    BackupInUse(String),
+    #[error("{0}")]
+    InvalidRestoreTime(String),
+    #[error("{0}")]
+    PointInTimeRecoveryUnavailable(String),
+    #[error("{0}")]
     LimitExceeded(String),
     #[error("{0}")]
     PolicyNotFound(String),
@@ -144,6 +154,11 @@ impl Error {
             Self::TableNotFound(_) => (DynamoDb, "TableNotFoundException", 400),
             Self::ResourceInUse(_) => (DynamoDb, "ResourceInUseException", 400),
             Self::TableInUse(_) => (DynamoDb, "TableInUseException", 400),
+            Self::TableAlreadyExists(_) => (DynamoDb, "TableAlreadyExistsException", 400),
+            Self::BackupNotFound(_) => (DynamoDb, "BackupNotFoundException", 400),
+            Self::BackupInUse(_) => (DynamoDb, "BackupInUseException", 400),
+            Self::InvalidRestoreTime(_) => (DynamoDb, "InvalidRestoreTimeException", 400),
+            Self::PointInTimeRecoveryUnavailable(_) => (DynamoDb, "PointInTimeRecoveryUnavailableException", 400),
             Self::LimitExceeded(_) => (DynamoDb, "LimitExceededException", 400),
             Self::PolicyNotFound(_) => (DynamoDb, "PolicyNotFoundException", 400),
             Self::GlobalTableNotFound(_) => (DynamoDb, "GlobalTableNotFoundException", 400),

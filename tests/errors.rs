@@ -13,6 +13,11 @@ fn every_error() -> Vec<(Error, &'static str, u16)> {
         (Error::TableNotFound(text()), "TableNotFoundException", 400),
         (Error::ResourceInUse(text()), "ResourceInUseException", 400),
         (Error::TableInUse(text()), "TableInUseException", 400),
+        (Error::TableAlreadyExists(text()), "TableAlreadyExistsException", 400),
+        (Error::BackupNotFound(text()), "BackupNotFoundException", 400),
+        (Error::BackupInUse(text()), "BackupInUseException", 400),
+        (Error::InvalidRestoreTime(text()), "InvalidRestoreTimeException", 400),
+        (Error::PointInTimeRecoveryUnavailable(text()), "PointInTimeRecoveryUnavailableException", 400),
         (Error::LimitExceeded(text()), "LimitExceededException", 400),
         (Error::PolicyNotFound(text()), "PolicyNotFoundException", 400),
         (Error::GlobalTableNotFound(text()), "GlobalTableNotFoundException", 400),
@@ -51,6 +56,11 @@ fn every_error() -> Vec<(Error, &'static str, u16)> {
             | Error::TableNotFound(_)
             | Error::ResourceInUse(_)
             | Error::TableInUse(_)
+            | Error::TableAlreadyExists(_)
+            | Error::BackupNotFound(_)
+            | Error::BackupInUse(_)
+            | Error::InvalidRestoreTime(_)
+            | Error::PointInTimeRecoveryUnavailable(_)
             | Error::LimitExceeded(_)
             | Error::PolicyNotFound(_)
             | Error::GlobalTableNotFound(_)

@@ -48,6 +48,8 @@ pub mod values {
     pub const STREAM_VIEW_TYPE: &[&str] = &["OLD_IMAGE", "KEYS_ONLY", "NEW_AND_OLD_IMAGES", "NEW_IMAGE"];
     pub const SHARD_ITERATOR_TYPE: &[&str] =
         &["AT_SEQUENCE_NUMBER", "AFTER_SEQUENCE_NUMBER", "TRIM_HORIZON", "LATEST", "AT_TIMESTAMP"];
+    /// In the model's order: DynamoDB's is not known.
+    pub const BACKUP_TYPE_FILTER: &[&str] = &["USER", "SYSTEM", "AWS_BACKUP", "ALL"];
     pub const INSIGHTS_ACTION: &[&str] = &["ENABLE", "DISABLE"];
     pub const INSIGHTS_MODE: &[&str] = &["ACCESSED_AND_THROTTLED_KEYS", "THROTTLED_KEYS"];
     pub const PRECISION: &[&str] = &["MILLISECOND", "MICROSECOND"];

@@ -1,4 +1,5 @@
-//! DeleteTable: the table is gone when this answers. Its stream stays readable for a day.
+//! DeleteTable: the table is gone when this answers. Its stream stays readable for a day, and, if it recovered to points in time,
+//! a backup of it for 35.
 
 use serde::{Deserialize, Serialize};
 
@@ -26,7 +27,16 @@ pub struct Output {
 pub async fn run(store: &Store, realm: &Realm, input: &Input) -> Result<Output, Error> {
     let name = TableName::alone(realm, &input.table_name)?;
     let missing = |error| no_such_table(error, name.name);
-    let table = store.current_table(&name.realm, name.name).await.map_err(missing)?;
+    let table = match store.current_table(&name.realm, name.name).await {
+        Ok(table) => table,
+        Err(_) if store.table_being_restored(&name.realm, name.name).await?.is_some() => {
+            return Err(Error::ResourceInUse(format!(
+                "Attempt to change a resource which is still in use: Table is being created: {}",
+                name.name
+            )));
+        }
+        Err(error) => return Err(missing(error)),
+    };
     if table.deletion_protection {
         return Err(Error::validation(
             "Resource cannot be deleted as it is currently protected against deletion. Disable deletion protection first.",

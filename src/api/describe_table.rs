@@ -1,5 +1,7 @@
 //! DescribeTable.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use super::parameters::{Parameter, done};
@@ -24,9 +26,15 @@ pub struct Output {
 
 pub async fn run(store: &Store, realm: &Realm, input: &Input) -> Result<Output, Error> {
     let name = TableName::alone(realm, &input.table_name)?;
-    let table = store.current_table(&name.realm, name.name).await.map_err(|error| no_such_table(error, name.name))?;
+    let (table, shown) = match store.current_table(&name.realm, name.name).await {
+        Ok(table) => (table, Shown::ACTIVE),
+        Err(error) => match store.table_being_restored(&name.realm, name.name).await? {
+            Some(table) => (Arc::new(table), Shown::RESTORING),
+            None => return Err(no_such_table(error, name.name)),
+        },
+    };
     let statistics = store.statistics(&table).await?;
-    Ok(Output { table: TableDescription::new(&table, Shown::ACTIVE, &statistics, store.clock().now()) })
+    Ok(Output { table: TableDescription::new(&table, shown, &statistics, store.clock().now()) })
 }
 
 /// The operations on tables name the table that is not there; those on items do not.

@@ -5,17 +5,21 @@
 //! schema it started with is out of date, so it never consumes its input. Knows nothing of Python or HTTP: both hand in a
 //! serde deserializer and take a serde serializer.
 
+mod backups;
 mod batch_get_item;
 mod batch_write_item;
 mod capacity;
 pub mod compatibility;
 mod constraints;
 mod continuous_backups;
+mod create_backup;
 mod create_global_table;
 mod create_table;
+mod delete_backup;
 mod delete_item;
 mod delete_resource_policy;
 mod delete_table;
+mod describe_backup;
 mod describe_continuous_backups;
 mod describe_contributor_insights;
 mod describe_endpoints;
@@ -39,6 +43,7 @@ pub mod json;
 mod keys;
 mod legacy;
 mod legacy_global_tables;
+mod list_backups;
 mod list_contributor_insights;
 mod list_global_tables;
 mod list_tables;
@@ -56,6 +61,9 @@ mod regions;
 mod replica_description;
 mod request_id;
 mod resource;
+mod restore_table_from_backup;
+mod restore_table_to_point_in_time;
+mod restored_table;
 mod scaling;
 mod scan;
 mod sealed;

@@ -144,11 +144,14 @@ operations! {
         DynamoDb BatchExecuteStatement => partiql::batch_execute_statement, Status::Done;
         DynamoDb BatchGetItem => batch_get_item, Status::Done;
         DynamoDb BatchWriteItem => batch_write_item, Status::Done;
+        DynamoDb CreateBackup => create_backup, Status::Different("the backup is AVAILABLE when it answers");
         DynamoDb CreateGlobalTable => create_global_table, Status::Different("described, not replicated: no data goes anywhere");
         DynamoDb CreateTable => create_table, Status::Different("the table is ACTIVE at once");
+        DynamoDb DeleteBackup => delete_backup, Status::Done;
         DynamoDb DeleteItem => delete_item, Status::Done;
         DynamoDb DeleteResourcePolicy => delete_resource_policy, Status::Done;
         DynamoDb DeleteTable => delete_table, Status::Different("the table is gone at once");
+        DynamoDb DescribeBackup => describe_backup, Status::Different("sizes and counts are exact");
         DynamoDb DescribeContinuousBackups => describe_continuous_backups, Status::Done;
         DynamoDb DescribeContributorInsights => describe_contributor_insights, Status::Done;
         DynamoDb DescribeEndpoints => describe_endpoints, Status::Done;
@@ -165,6 +168,7 @@ operations! {
         DynamoDb ExecuteTransaction => partiql::execute_transaction, Status::Done;
         DynamoDb GetItem => get_item, Status::Done;
         DynamoDb GetResourcePolicy => get_resource_policy, Status::Done;
+        DynamoDb ListBackups => list_backups, Status::Done;
         DynamoDb ListContributorInsights => list_contributor_insights, Status::Done;
         DynamoDb ListGlobalTables => list_global_tables, Status::Done;
         DynamoDb ListTables => list_tables, Status::Done;
@@ -172,12 +176,14 @@ operations! {
         DynamoDb PutItem => put_item, Status::Done;
         DynamoDb PutResourcePolicy => put_resource_policy, Status::Done;
         DynamoDb Query => query, Status::Done;
+        DynamoDb RestoreTableFromBackup => restore_table_from_backup, Status::Different("the table is ACTIVE when it answers");
+        DynamoDb RestoreTableToPointInTime => restore_table_to_point_in_time, Status::Different("the table is ACTIVE when it answers");
         DynamoDb Scan => scan, Status::Done;
         DynamoDb TagResource => tag_resource, Status::Done;
         DynamoDb TransactGetItems => transact_get_items, Status::Done;
         DynamoDb TransactWriteItems => transact_write_items, Status::Done;
         DynamoDb UntagResource => untag_resource, Status::Done;
-        DynamoDb UpdateContinuousBackups => update_continuous_backups, Status::Different("the setting only: nothing can be restored from it yet");
+        DynamoDb UpdateContinuousBackups => update_continuous_backups, Status::Different("in force when it answers");
         DynamoDb UpdateContributorInsights => update_contributor_insights, Status::Different("in force when it answers");
         DynamoDb UpdateGlobalTable => update_global_table, Status::Different("described, not replicated: no data goes anywhere");
         DynamoDb UpdateGlobalTableSettings => update_global_table_settings, Status::Different("sets the tables of the regions, one after the other");
@@ -193,20 +199,14 @@ operations! {
     }
     absent {
         DynamoDb CancelBulkOperation;
-        DynamoDb CreateBackup;
-        DynamoDb DeleteBackup;
-        DynamoDb DescribeBackup;
         DynamoDb DescribeBulkOperation;
         DynamoDb DescribeExport;
         DynamoDb DescribeImport;
         DynamoDb ExportTableToPointInTime;
         DynamoDb ImportTable;
-        DynamoDb ListBackups;
         DynamoDb ListBulkOperations;
         DynamoDb ListExports;
         DynamoDb ListImports;
-        DynamoDb RestoreTableFromBackup;
-        DynamoDb RestoreTableToPointInTime;
         DynamoDb SearchVectors;
         DynamoDb StartBulkPutItems;
     }

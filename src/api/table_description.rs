@@ -7,10 +7,10 @@ use super::wire::Timestamp;
 use crate::clock;
 use crate::store::{
     BillingMode, CapacitySettings, Index, IndexKind, IndexStatus, KeyAttribute, KeySchema, OnDemand, Projection,
-    Settings, Statistics, Table, TableClass, Throughput,
+    Restore, Settings, Statistics, Table, TableClass, Throughput,
 };
 
-/// What an answer says of the state of a table, which is always the same once it has answered.
+/// What an answer says of the state of a table.
 #[derive(Clone, Copy, Debug)]
 pub struct Shown {
     /// The table's; while it is being created, so are its global indexes.
@@ -22,6 +22,8 @@ pub struct Shown {
 
 impl Shown {
     pub const ACTIVE: Self = Self { status: "ACTIVE", warm: Some("ACTIVE"), encryption: "ENABLED" };
+    /// Of a table that is being restored.
+    pub const RESTORING: Self = Self { status: "CREATING", warm: None, encryption: "ENABLED" };
 }
 
 #[derive(Debug, Default, Serialize)]
@@ -52,6 +54,8 @@ pub struct TableDescription {
     pub latest_stream_label: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub latest_stream_arn: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub restore_summary: Option<RestoreSummary>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub global_table_version: Option<&'static str>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -99,6 +103,18 @@ pub struct ThroughputDescription {
     pub number_of_decreases_today: u32,
     pub read_capacity_units: u64,
     pub write_capacity_units: u64,
+}
+
+/// As on AWS only while the table is being restored (the notes published as ack-api-quirks, finding DDB-TABLE-216, October
+/// 2026).
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct RestoreSummary {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source_backup_arn: Option<String>,
+    pub source_table_arn: String,
+    pub restore_date_time: Timestamp,
+    pub restore_in_progress: bool,
 }
 
 #[derive(Debug, Serialize)]
@@ -218,15 +234,12 @@ impl TableDescription {
                 .latest_stream_label
                 .as_ref()
                 .map(|label| table.realm.stream_arn(&table.name, label)),
+            restore_summary: table.restore.as_ref().map(RestoreSummary::new),
             global_table_version: is_group.then_some(replica_description::VERSION),
             replicas: replication.replicas.iter().map(|replica| ReplicaDescription::new(table, replica)).collect(),
             global_table_witnesses: replica_description::witnesses(table),
             global_table_settings_replication_mode: replica_description::settings_mode(table),
-            sse_description: encryption.key_arn.as_ref().map(|key_arn| EncryptionDescription {
-                status: shown.encryption,
-                sse_type: "KMS",
-                kms_master_key_arn: key_arn.clone(),
-            }),
+            sse_description: encryption.key_arn.as_ref().map(|key| EncryptionDescription::new(key, shown.encryption)),
             table_class_summary: ClassSummary::new(class.class, class.changed_millis),
             deletion_protection_enabled: table.deletion_protection,
             on_demand_throughput: OnDemandDescription::new(capacity.most_on_demand),
@@ -240,6 +253,17 @@ impl TableDescription {
     #[must_use]
     pub fn without_schema(self) -> Self {
         Self { attribute_definitions: Vec::new(), key_schema: Vec::new(), creation_date_time: None, ..self }
+    }
+}
+
+impl RestoreSummary {
+    fn new(restore: &Restore) -> Self {
+        Self {
+            source_backup_arn: restore.source_backup_arn.clone(),
+            source_table_arn: restore.source_table_arn.clone(),
+            restore_date_time: Timestamp::from_millis(restore.at_millis),
+            restore_in_progress: true,
+        }
     }
 }
 
@@ -257,7 +281,7 @@ pub fn key_schema(schema: &KeySchema) -> Vec<KeySchemaElement> {
 }
 
 impl ThroughputDescription {
-    fn new(throughput: Option<Throughput>, capacity: &CapacitySettings, now: clock::Timestamp) -> Self {
+    pub fn new(throughput: Option<Throughput>, capacity: &CapacitySettings, now: clock::Timestamp) -> Self {
         let Throughput { read, write } = throughput.unwrap_or(Throughput { read: 0, write: 0 });
         Self {
             last_increase_date_time: capacity.last_increase_millis.map(Timestamp::from_millis),
@@ -270,7 +294,7 @@ impl ThroughputDescription {
 }
 
 impl OnDemandDescription {
-    fn new(most: OnDemand) -> Option<Self> {
+    pub fn new(most: OnDemand) -> Option<Self> {
         let some = most.read.is_some() || most.write.is_some();
         some.then_some(Self { max_read_request_units: most.read, max_write_request_units: most.write })
     }
@@ -307,6 +331,23 @@ impl BillingModeSummary {
     }
 }
 
+impl EncryptionDescription {
+    pub fn new(key_arn: &str, status: &'static str) -> Self {
+        Self { status, sse_type: "KMS", kms_master_key_arn: key_arn.to_owned() }
+    }
+}
+
+impl ProjectionDescription {
+    pub fn new(projection: &Projection) -> Self {
+        let (projection_type, non_key_attributes) = match projection {
+            Projection::All => ("ALL", None),
+            Projection::KeysOnly => ("KEYS_ONLY", None),
+            Projection::Include(names) => ("INCLUDE", Some(names.clone())),
+        };
+        Self { projection_type, non_key_attributes }
+    }
+}
+
 impl IndexDescription {
     fn new(table: &Table, index: &Index, shown: Shown, (statistics, now): (Statistics, clock::Timestamp)) -> Self {
         let is_global = index.kind == IndexKind::Global;
@@ -316,15 +357,10 @@ impl IndexDescription {
             IndexStatus::Active => "ACTIVE",
             IndexStatus::Deleting => "DELETING",
         };
-        let (projection_type, non_key_attributes) = match &index.projection {
-            Projection::All => ("ALL", None),
-            Projection::KeysOnly => ("KEYS_ONLY", None),
-            Projection::Include(names) => ("INCLUDE", Some(names.clone())),
-        };
         Self {
             index_name: index.name.clone(),
             key_schema: key_schema(&index.key),
-            projection: ProjectionDescription { projection_type, non_key_attributes },
+            projection: ProjectionDescription::new(&index.projection),
             index_status: is_global.then_some(status),
             backfilling: (is_global && index.status == IndexStatus::Creating).then_some(true),
             provisioned_throughput: is_global

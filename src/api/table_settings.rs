@@ -21,7 +21,7 @@ const INITIAL: &str = "https://docs.aws.amazon.com/amazondynamodb/latest/develop
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
 pub struct OnDemandInput {
-    max_read_request_units: Option<i64>,
+    pub max_read_request_units: Option<i64>,
     max_write_request_units: Option<i64>,
 }
 

@@ -4,15 +4,12 @@ use serde::{Deserialize, Serialize};
 
 use super::constraints::Constraints;
 use super::continuous_backups::{Description, table_not_found};
-use super::parameters::{Parameter, different, done};
+use super::parameters::{Parameter, done};
 use super::resource::TableName;
 use crate::error::Error;
 use crate::store::{Realm, Store, TableChange};
 
-pub const PARAMETERS: &[Parameter] = &[
-    done("TableName"),
-    different("PointInTimeRecoverySpecification", "kept and shown; nothing can be restored from it yet"),
-];
+pub const PARAMETERS: &[Parameter] = &[done("TableName"), done("PointInTimeRecoverySpecification")];
 
 /// Of the recovery period, unless another is asked for; also the longest there is.
 const DAYS: u16 = 35;

@@ -91,6 +91,8 @@ pub enum JobKind {
     Sweep = 0,
     /// Gives rows their entries in new indexes.
     Fill = 1,
+    /// Fills a new table, or a backup, with the items of another.
+    Transfer = 4,
 }
 
 /// A job's name: one of a kind for each table and index; index 0 stands for the table itself.
@@ -157,6 +159,7 @@ impl Keyspace {
         let kind = match reader.byte()? {
             0 => JobKind::Sweep,
             1 => JobKind::Fill,
+            4 => JobKind::Transfer,
             _ => return Err(corrupt("job of an unknown kind")),
         };
         let index = reader.u32()?;

@@ -27,6 +27,9 @@
 //!                            x <index id u32> <hash u64> <partitions> <sorts> 30 <base key>   index entries
 //!                            c <blob id 16> <chunk u16>        chunks of large items
 //!                            v <incarnation u16> <versionstamp 10> <user version u16>         change records
+//!                            l, o, s                           what is kept of the past        (history.rs)
+//! <prefix> 11 <table id u64> [<holder u64>]                    tables with a log, and who needs it
+//! <prefix> 12 <account> <region> <table> <backup>              backups
 //! ```
 //!
 //! Integers are big-endian. How components look is in [`tuple`], how values look in [`codec`], [`stored`] and [`record`].
@@ -39,6 +42,7 @@ mod catalogue;
 mod chunk;
 mod clock;
 pub mod codec;
+mod history;
 mod json;
 mod position;
 mod range;
@@ -55,6 +59,7 @@ pub use catalogue::{CheckpointName, CommitId, Realm, StreamName, TableName};
 pub use chunk::{chunks, is_inline, reassemble};
 pub use clock::SharedClock;
 pub use codec::{ItemReader, RawValue, decode_item, encode_item};
+pub use history::BackupName;
 pub use json::{decode_versioned_json, encode_versioned_json};
 pub use position::Position;
 pub use range::{KeyRange, successor};
@@ -153,6 +158,8 @@ enum Family {
     OwnerMarks = 0x0d,
     GlobalTables = 0x0e,
     Table = 0x10,
+    Histories = 0x11,
+    Backups = 0x12,
 }
 
 #[cfg(test)]
@@ -168,5 +175,7 @@ mod tests {
         let last = Family::GlobalTables as u8;
         assert!(page.contains(&format!("(\"fdyno\", prefix)  00..{last:02x}   the database itself")));
         assert!(page.contains(&format!("{:02x} <table id>", Family::Table as u8)));
+        let (first, last) = (Family::Histories as u8, Family::Backups as u8);
+        assert!(page.contains(&format!("{first:02x}..{last:02x}   tables with a log")));
     }
 }

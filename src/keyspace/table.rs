@@ -11,6 +11,7 @@
 //! <table> x <index id u32> <hash u64> <partition>{0,4} <sort>{0,4} 30 <base partition> [<base sort>]     empty
 //! <table> c <blob id 16> <chunk u16>                         up to 90,000 bytes of an item
 //! <table> v <incarnation u16> <versionstamp 10> <user version u16>       change record: see record.rs
+//! <table> l, o, s, m 05, m 06                                what is kept of the table's past: see history.rs
 //!
 //! partition, base partition, base sort     raw components          sort     ordered components     (tuple.rs)
 //! hash                                     XXH3, 64 bits, of the partition components
@@ -31,9 +32,12 @@ use super::{BlobId, IndexId, Position};
 use crate::item::{AttributeValue, Number};
 use crate::kv::{self, after_prefix};
 
-const METADATA: u8 = b'm';
+pub(super) const METADATA: u8 = b'm';
 const COUNTERS: u8 = b'n';
-const ITEMS: u8 = b'i';
+pub(super) const ITEMS: u8 = b'i';
+pub(super) const LOG: u8 = b'l';
+pub(super) const LOG_OF_ITEMS: u8 = b'o';
+pub(super) const CHUNKS_OWNED_TWICE: u8 = b's';
 const INDEXES: u8 = b'x';
 const CHUNKS: u8 = b'c';
 const RECORDS: u8 = b'v';
@@ -103,14 +107,14 @@ impl TableSpace {
         Self { prefix }
     }
 
-    fn family(&self, family: u8, room: usize) -> Vec<u8> {
+    pub(super) fn family(&self, family: u8, room: usize) -> Vec<u8> {
         let mut key = Vec::with_capacity(self.prefix.len() + 1 + room);
         key.extend_from_slice(&self.prefix);
         key.push(family);
         key
     }
 
-    fn open<'a>(&self, family: u8, key: &'a [u8]) -> kv::Result<Reader<'a>> {
+    pub(super) fn open<'a>(&self, family: u8, key: &'a [u8]) -> kv::Result<Reader<'a>> {
         let mut reader = Reader::new(key);
         reader.expect(&self.prefix, "key outside its table")?;
         reader.expect(&[family], "key of another family")?;
@@ -124,8 +128,8 @@ impl TableSpace {
 
     /// What is swept of a deleted table while its stream lives on: all but change records and the blobs they point to, and
     /// the metadata, which goes at once. In the order of the keys.
-    pub fn without_stream(&self) -> [KeyRange; 3] {
-        [ITEMS, COUNTERS, INDEXES].map(|family| KeyRange::prefix(self.family(family, 0)))
+    pub fn without_stream(&self) -> [KeyRange; 5] {
+        [ITEMS, LOG, COUNTERS, LOG_OF_ITEMS, INDEXES].map(|family| KeyRange::prefix(self.family(family, 0)))
     }
 
     /// A key of this table without what all of them begin with: how a job remembers where it was.

@@ -173,9 +173,15 @@ impl Store {
                 table.settings.encryption.change(key_arn.clone(), self.clock().now())?;
             }
             TableChange::PointInTime(days) => {
-                let now = self.clock().now().millis();
-                let since_millis = table.settings.point_in_time.map_or(now, |found| found.since_millis);
-                table.settings.point_in_time = days.map(|days| PointInTime { since_millis, days });
+                let now = self.clock().now();
+                let found = table.settings.point_in_time;
+                table.settings.point_in_time = days.map(|days| {
+                    let begun = PointInTime { since_millis: now.millis(), days };
+                    found.map_or(begun, |found| found.changed(days, now))
+                });
+                if days.is_some() && found.is_none() {
+                    transaction.begin_recovery(table)?;
+                }
             }
             TableChange::Replication(replication) => table.settings.replication.clone_from(replication),
         }

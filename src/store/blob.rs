@@ -2,7 +2,8 @@
 //!
 //! A large item is written once as a blob; its row and all its change records point to it, so an old image is never
 //! copied. Ownership is linear: the record of the write that replaced the item frees the blob when it is trimmed;
-//! a table that never had a stream frees it at once.
+//! a table that never had a stream frees it at once. Where changes are logged, the logged change frees it as well: then a note
+//! says that there are two, and whoever comes first removes the note instead.
 
 use super::{Store, Table, corrupt};
 use crate::error::Error;
@@ -95,6 +96,15 @@ async fn read_blob(
         .collect::<Result<_, kv::Error>>()?;
     let encoded = keyspace::reassemble(pointer, chunks)?;
     Ok(keyspace::decode_item(&encoded)?)
+}
+
+/// Gives up one of what keeps a blob: removes it, unless there is another.
+pub(super) async fn release(transaction: &kv::Transaction, space: &TableSpace, blob: BlobId) -> Result<(), Error> {
+    let note = space.owned_twice(blob);
+    match transaction.get(&note, Isolation::Serializable).await? {
+        Some(_) => Ok(transaction.clear(&note)?),
+        None => free(transaction, space, blob),
+    }
 }
 
 /// Removes a blob that nothing points to any more.

@@ -5,14 +5,28 @@ use std::sync::Arc;
 use futures_util::future::try_join_all;
 use futures_util::try_join;
 
-use super::schema::{count_change, no_such_table, read_table, write_table};
+use super::backup::BackupKind;
+use super::schema::{count_change, no_such_table, read_definition, read_table, write_table};
 use super::stream::{close_stream, open_stream};
 use super::sweep::Swept;
 use super::table::Realm;
-use super::{Index, IndexStatus, Statistics, Store, Table, TableDefinition};
+use super::{Index, IndexStatus, Statistics, Store, Table, TableDefinition, Transaction};
 use crate::error::Error;
-use crate::keyspace::{self, Counter, IndexId, TableId};
+use crate::keyspace::{self, Counter, IndexId, JobId, TableId};
 use crate::kv::{Isolation, RangeRead};
+
+impl Transaction {
+    /// A number for a new table.
+    pub(super) async fn take_table_id(&self) -> Result<TableId, Error> {
+        let key = self.store().keyspace().next_table_id();
+        let id = match self.kv().get(&key, Isolation::Serializable).await? {
+            None => TableId(1),
+            Some(bytes) => TableId::decode(&bytes)?,
+        };
+        self.kv().set(&key, &id.following()?.encode()[..])?;
+        Ok(id)
+    }
+}
 
 impl Store {
     /// Creates a table, ready at once.
@@ -26,15 +40,16 @@ impl Store {
                 async move {
                     let keyspace = self.keyspace();
                     let catalogue = keyspace.table_id(realm.names(), &definition.name);
-                    if transaction.kv().get(&catalogue, Isolation::Serializable).await?.is_some() {
-                        return Err(Error::ResourceInUse(format!("Table already exists: {}", definition.name)));
+                    if let Some(found) = transaction.kv().get(&catalogue, Isolation::Serializable).await? {
+                        let id = TableId::decode(&found)?;
+                        let table = read_definition(keyspace, transaction.kv(), id, Isolation::Serializable).await?;
+                        let what = match table.is_some_and(|table| table.restore.is_some()) {
+                            true => "Table is being used",
+                            false => "Table already exists",
+                        };
+                        return Err(Error::ResourceInUse(format!("{what}: {}", definition.name)));
                     }
-                    let next = transaction.kv().get(&keyspace.next_table_id(), Isolation::Serializable).await?;
-                    let id = match next {
-                        None => TableId(1),
-                        Some(bytes) => TableId::decode(&bytes)?,
-                    };
-                    transaction.kv().set(&keyspace.next_table_id(), &id.following()?.encode()[..])?;
+                    let id = transaction.take_table_id().await?;
                     transaction.kv().set(&catalogue, &id.encode()[..])?;
                     let mut table = new_table(realm, definition, uuid, id, self.clock().now().millis());
                     if let Some(view) = definition.stream {
@@ -54,17 +69,21 @@ impl Store {
     }
 
     /// Deletes a table and its items: gone at once, their space returned in steps. Its stream is closed and stays
-    /// readable for 24 hours.
+    /// readable for 24 hours. Of one that recovers to a point in time a backup is made, which the service keeps for a time.
     ///
     /// Errors: `ResourceNotFound`.
     pub async fn delete_table(&self, realm: &Realm, name: &str) -> Result<Arc<Table>, Error> {
-        let (deleted, swept) = self.unlink_table(realm, name).await?;
+        let (deleted, swept, backup) = self.unlink_table(realm, name).await?;
+        if let Some(job) = backup {
+            // The table is deleted, whatever happens here: maintenance goes on with it.
+            drop(self.go_on_with_transfer(job).await);
+        }
         self.begin_sweeping(deleted.id, swept).await;
         Ok(Arc::new(deleted))
     }
 
-    /// The one transaction that deletes a table; what is left to sweep.
-    pub(super) async fn unlink_table(&self, realm: &Realm, name: &str) -> Result<(Table, Swept), Error> {
+    /// The one transaction that deletes a table; what is left to sweep, and the backup that is left to fill before.
+    pub(super) async fn unlink_table(&self, realm: &Realm, name: &str) -> Result<(Table, Swept, Option<JobId>), Error> {
         let unlinked = self
             .transact(|transaction| async move {
                 let keyspace = self.keyspace();
@@ -82,6 +101,14 @@ impl Store {
                 }
                 // Also who waits for a table without a stream to have one.
                 transaction.tell_followers(table.id);
+                let mut backup = None;
+                if table.settings.point_in_time.is_some() {
+                    let called = format!("{name}$DeletedTableBackup");
+                    let (_, job) = transaction.begin_backup(&description, &called, BackupKind::System).await?;
+                    transaction.hold_unlinked(table.id, job.table, None)?;
+                    backup = Some(job);
+                }
+                transaction.kv().clear(&keyspace.logged_table(TableId(table.id)))?;
                 // Without its version no writer that began earlier can commit. One job takes the place of all others.
                 for range in [table.space(self).metadata(), keyspace.jobs_of_table(TableId(table.id))] {
                     transaction.kv().clear_range(&range.begin, &range.end)?;
@@ -92,7 +119,7 @@ impl Store {
                 transaction.leave_to_sweep(table.id, swept)?;
                 transaction.forget_expiring(&table)?;
                 count_change(keyspace, transaction.kv())?;
-                Ok((description, swept))
+                Ok((description, swept, backup))
             })
             .await?;
         self.0.schemas.forget(realm, name);
@@ -149,7 +176,13 @@ impl Store {
     }
 }
 
-fn new_table(realm: &Realm, definition: &TableDefinition, uuid: &str, id: TableId, now_millis: i64) -> Table {
+pub(super) fn new_table(
+    realm: &Realm,
+    definition: &TableDefinition,
+    uuid: &str,
+    id: TableId,
+    now_millis: i64,
+) -> Table {
     let mut next_index_id = 1;
     let mut indexes = Vec::with_capacity(definition.indexes.len());
     for index in &definition.indexes {
@@ -176,5 +209,7 @@ fn new_table(realm: &Realm, definition: &TableDefinition, uuid: &str, id: TableI
         time_to_live: None,
         time_to_live_changed_millis: None,
         settings: definition.settings.clone(),
+        holders: Vec::new(),
+        restore: None,
     }
 }

@@ -23,6 +23,7 @@ impl Store {
             let rows = self.check_rows(&transaction, table, &space, &mut findings).await?;
             check_indexes(self.keyspace(), &transaction, table, &space, &rows, &mut findings).await?;
             check_counts(&transaction, &space, &rows, &mut findings).await?;
+            check_log(&transaction, table, &space, &mut findings).await?;
             check_blobs(&transaction, &space, &rows, &mut findings).await?;
             Ok(findings)
         })
@@ -141,7 +142,34 @@ async fn check_counts(
     Ok(())
 }
 
-/// Every blob belongs to a row, or is freed by a record; every image's blob is there.
+/// Every logged change is found by its item, and nothing else is.
+async fn check_log(
+    transaction: &kv::Transaction,
+    table: &Table,
+    space: &TableSpace,
+    findings: &mut Vec<String>,
+) -> Result<(), Error> {
+    let mut logged = BTreeSet::new();
+    for pair in all(transaction, space.all_changes()).await? {
+        let keys = keyspace::decode_item(Record::decode(&pair.value)?.keys)?;
+        let Some(key) = Key::of(&table.key, &keys) else {
+            findings.push("a logged change lacks its key attributes".to_owned());
+            continue;
+        };
+        logged.insert((space.item(key.primary()?), space.parse_change(&pair.key)?));
+    }
+    let mut by_item = BTreeSet::new();
+    for pair in all(transaction, space.changes_of_items(&space.items())).await? {
+        by_item.insert(space.parse_change_of_item(&pair.key)?);
+    }
+    if logged != by_item {
+        findings.push(format!("{} changes are logged, {} are found by item", logged.len(), by_item.len()));
+    }
+    Ok(())
+}
+
+/// Every blob belongs to a row, or is freed by a record, by a logged change, or, with a note of it, by one of each; every
+/// image's blob is there.
 async fn check_blobs(
     transaction: &kv::Transaction,
     space: &TableSpace,
@@ -166,6 +194,24 @@ async fn check_blobs(
                 keyspace::decode_item(item)?;
             }
         }
+    }
+    let mut twice = BTreeSet::new();
+    for pair in all(transaction, space.all_owned_twice()).await? {
+        twice.insert(space.parse_owned_twice(&pair.key)?.0);
+    }
+    for pair in all(transaction, space.all_changes()).await? {
+        let record = Record::decode(&pair.value)?;
+        // Of what is put again meanwhile the new image may be gone, once nothing is logged any more.
+        if record.old.and_then(|old| old.blob()).is_some_and(|blob| !stored.contains(&blob.0)) {
+            findings.push("a logged change points to a blob that is gone".to_owned());
+        }
+        if record.frees.is_some_and(|blob| !owned.insert(blob.0) != twice.remove(&blob.0)) {
+            findings
+                .push("a blob of a logged change has two owners and no note, or a note and no other owner".to_owned());
+        }
+    }
+    if !twice.is_empty() {
+        findings.push(format!("{} blobs are noted to have two owners and have none", twice.len()));
     }
     if owned != stored {
         findings.push(format!("{} blobs are stored, {} have an owner", stored.len(), owned.len()));

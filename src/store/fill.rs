@@ -29,7 +29,7 @@ const BYTES: usize = 1_000_000;
 /// Storage faults endured while an index that could not be filled is taken back.
 const ABANDON_ATTEMPTS: usize = 50;
 /// How long a worker may be silent, by the database's clock, before maintenance takes over.
-const SILENCE_MILLIS: i64 = 60_000;
+pub(super) const SILENCE_MILLIS: i64 = 60_000;
 
 #[derive(serde::Serialize, serde::Deserialize)]
 struct Job {

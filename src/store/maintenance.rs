@@ -1,4 +1,5 @@
-//! What falls due as time passes: records past their 24 hours, streams, tokens and commit ids that have expired.
+//! What falls due as time passes: records past their 24 hours, streams, tokens and commit ids that have expired, logged changes
+//! that no restore can ask for, backups that were to be kept for a time.
 //!
 //! And the jobs that somebody began and did not finish. Readers judge by the clock, so nothing they see depends on when
 //! this runs: it only returns space. It runs from the calls that find that a minute of database time has passed, in
@@ -9,6 +10,7 @@ use std::sync::atomic::Ordering;
 
 use futures_util::future::try_join_all;
 
+use super::history::LONGEST_KEPT_MILLIS;
 use super::token::{self, ClientToken};
 use super::{Store, Transaction};
 use crate::clock::Timestamp;
@@ -57,9 +59,12 @@ impl Store {
             return Ok(true);
         }
         self.trim_streams().await?;
+        self.trim_logs().await?;
+        self.drop_expired_backups().await?;
         self.drop_expired_tokens().await?;
         self.drop_commit_ids().await?;
-        let kept = self.0.options.record_retention_millis.saturating_add(SAMPLES_LONGER_MILLIS);
+        let of_logs = if self.has_logs().await? { LONGEST_KEPT_MILLIS } else { 0 };
+        let kept = self.0.options.record_retention_millis.max(of_logs).saturating_add(SAMPLES_LONGER_MILLIS);
         self.drop_samples(self.clock().now().plus_millis(-kept)).await?;
         self.go_on_with_jobs().await
     }
@@ -79,6 +84,7 @@ impl Store {
             let more = match job.kind {
                 JobKind::Fill => self.resume_filling(job, STEPS_OF_JOB).await?,
                 JobKind::Sweep => self.go_on_sweeping(job).await?,
+                JobKind::Transfer => self.resume_transfer(job, STEPS_OF_JOB).await?,
             };
             all_done &= !more;
         }

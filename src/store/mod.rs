@@ -6,6 +6,7 @@
 
 mod advance;
 mod alter;
+mod backup;
 mod beside;
 mod blob;
 mod catalogue;
@@ -17,12 +18,15 @@ mod expire;
 mod fill;
 mod follow;
 mod global_table;
+mod history;
 mod index;
 mod keeper;
 mod lease;
 mod maintenance;
+mod past;
 pub mod read;
 mod record;
+mod restore;
 mod schema;
 mod services;
 mod settings;
@@ -33,6 +37,7 @@ pub mod table;
 mod time_to_live;
 mod timeline;
 mod token;
+mod transfer;
 mod trim;
 mod turn;
 pub mod write;
@@ -41,14 +46,17 @@ use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64};
 
+pub use backup::{Backup, BackupKind, BackupStatus};
 pub use beside::{Policy, PolicyDocument, Tags};
 pub use checkpoint::{Checkpoint, Expected, Next, Resumed, StreamPlace};
 use commit_ids::commit_ids;
 pub use copy::{Copy, CopyError, Place, Reading, copy};
 pub use follow::{Changed, Ticket};
 pub use global_table::GlobalTable;
+pub use past::{AsOf, ItemsPage};
 pub use read::{Fetch, Page, Query, Scan, SortBound, Start};
 pub use record::{Image, Record, RecordKind, RecordPage, StoredPage, StoredRecord};
+pub use restore::RestoreFrom;
 pub use services::{Capacity, Destination, Insights, InsightsMode, Precision, Scaling, ScalingPolicy, Services};
 pub use settings::{
     CapacitySettings, ClassSetting, Encryption, OnDemand, OnDemandChange, PointInTime, Replica, ReplicaCapacity,
@@ -57,7 +65,8 @@ pub use settings::{
 pub use stream::{Cursor, Stream, StreamStart};
 pub use table::{
     BillingMode, Index, IndexDefinition, IndexKind, IndexStatus, Key, KeyAttribute, KeyKind, KeySchema, Projection,
-    Realm, Statistics, StreamViewType, Table, TableChange, TableDefinition, TableStream, Throughput, TimeToLive,
+    Realm, Restore, Statistics, StreamViewType, Table, TableChange, TableDefinition, TableStream, Throughput,
+    TimeToLive,
 };
 pub use token::ClientToken;
 pub use write::{Actor, Change, Row, Transaction, Written};

@@ -119,6 +119,16 @@ impl Store {
         }
     }
 
+    /// A table that is being restored, which nobody can use yet.
+    pub async fn table_being_restored(&self, realm: &Realm, name: &str) -> Result<Option<Table>, Error> {
+        let found = self
+            .snapshot(|transaction| async move {
+                read_any_table(self.keyspace(), &transaction, realm, name, Isolation::Snapshot).await
+            })
+            .await?;
+        Ok(found.filter(|table| table.restore.is_some()))
+    }
+
     /// Checks that `table` is what the database holds; a serializable check conflicts with every schema change.
     pub(super) async fn fence(
         &self,
@@ -135,8 +145,20 @@ impl Store {
     }
 }
 
-/// Reads a definition through the catalogue.
+/// Reads a definition through the catalogue. A table that is still being restored is not there yet.
 pub(super) async fn read_table(
+    keyspace: &Keyspace,
+    transaction: &kv::Transaction,
+    realm: &Realm,
+    name: &str,
+    isolation: Isolation,
+) -> Result<Option<Table>, Error> {
+    let found = read_any_table(keyspace, transaction, realm, name, isolation).await?;
+    Ok(found.filter(|table| table.restore.is_none()))
+}
+
+/// As [`read_table`], also of a table that is being restored.
+pub(super) async fn read_any_table(
     keyspace: &Keyspace,
     transaction: &kv::Transaction,
     realm: &Realm,
@@ -145,10 +167,19 @@ pub(super) async fn read_table(
 ) -> Result<Option<Table>, Error> {
     let catalogue = keyspace.table_id(realm.names(), name);
     let Some(id) = transaction.get(&catalogue, isolation).await? else { return Ok(None) };
-    let id = TableId::decode(&id)?;
+    let found = read_definition(keyspace, transaction, TableId::decode(&id)?, isolation).await?;
+    found.ok_or_else(|| corrupt("a table without a definition")).map(Some)
+}
+
+/// Reads the definition of a table that may have no name, or be gone.
+pub(super) async fn read_definition(
+    keyspace: &Keyspace,
+    transaction: &kv::Transaction,
+    id: TableId,
+    isolation: Isolation,
+) -> Result<Option<Table>, Error> {
     let definition = transaction.get(&keyspace.table(id).definition(), isolation).await?;
-    let definition = definition.ok_or_else(|| corrupt("a table without a definition"))?;
-    Ok(Some(keyspace::decode_versioned_json(FORMAT, &definition)?))
+    Ok(definition.map(|definition| keyspace::decode_versioned_json(FORMAT, &definition)).transpose()?)
 }
 
 /// Writes a definition and its version key, which every writer of the table has read with conflict.

@@ -239,7 +239,7 @@ impl Encryption {
     }
 }
 
-/// Recovery to a point in time, while it is on. The log that a restore would undo from is kept for as long.
+/// Recovery to a point in time, while it is on. The log by which a restore finds what was is kept for as long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PointInTime {
     pub since_millis: i64,
@@ -247,13 +247,31 @@ pub struct PointInTime {
 }
 
 impl PointInTime {
-    pub fn earliest(&self, now: Timestamp) -> Timestamp {
-        Timestamp(self.since_millis.max(now.millis() - i64::from(self.days) * DAY_MILLIS))
+    pub(super) fn period_millis(&self) -> i64 {
+        i64::from(self.days) * DAY_MILLIS
     }
 
-    pub fn latest(&self, now: Timestamp) -> Timestamp {
-        Timestamp(self.since_millis.max(now.millis() - RESTORABLE_AFTER_MILLIS))
+    /// The first second that can be restored.
+    pub fn earliest(&self, now: Timestamp) -> Timestamp {
+        whole_seconds(self.since_millis.max(now.millis() - self.period_millis()))
     }
+
+    /// The last second that can be restored.
+    pub fn latest(&self, now: Timestamp) -> Timestamp {
+        whole_seconds(self.since_millis.max(now.millis() - RESTORABLE_AFTER_MILLIS))
+    }
+
+    /// With another period: what a shorter one did not keep does not come back with a longer one.
+    #[must_use]
+    pub(super) fn changed(self, days: u16, now: Timestamp) -> Self {
+        let kept = self.days.min(days);
+        let since_millis = self.since_millis.max(now.millis() - i64::from(kept) * DAY_MILLIS);
+        Self { since_millis, days }
+    }
+}
+
+fn whole_seconds(millis: i64) -> Timestamp {
+    Timestamp::from_seconds(Timestamp(millis).seconds())
 }
 
 /// What is said of replicas in other regions; there is none, and nothing goes there.
@@ -387,5 +405,11 @@ mod tests {
         assert_eq!(recovery.latest(Timestamp(START + 6 * minute)), Timestamp(START + minute));
         assert_eq!(recovery.earliest(Timestamp(START + DAY_MILLIS)), Timestamp(START));
         assert_eq!(recovery.earliest(Timestamp(START + 3 * DAY_MILLIS)), Timestamp(START + DAY_MILLIS));
+        assert_eq!(recovery.earliest(Timestamp(START + 3 * DAY_MILLIS + 999)), Timestamp(START + DAY_MILLIS));
+        let now = Timestamp(START + 3 * DAY_MILLIS);
+        let shorter = recovery.changed(1, now);
+        assert_eq!(shorter, PointInTime { since_millis: START + 2 * DAY_MILLIS, days: 1 });
+        assert_eq!(shorter.changed(35, now).earliest(now), Timestamp(START + 2 * DAY_MILLIS));
+        assert_eq!(recovery.changed(35, Timestamp(START + DAY_MILLIS)).since_millis, START);
     }
 }

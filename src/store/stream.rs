@@ -151,7 +151,7 @@ impl Store {
 
     /// The first position a record of a commit of `version` or later can have: commits are made in the present
     /// incarnation, behind all records of earlier ones.
-    fn position_of(&self, version: Version) -> Position {
+    pub(super) fn position_of(&self, version: Version) -> Position {
         Position::before_version(self.0.incarnation, version)
     }
 

@@ -80,6 +80,10 @@ impl Store {
         let (kv, key, space) = (transaction.kv(), self.keyspace().job(id), self.keyspace().table(id.table));
         let Some(value) = kv.get(&key, Isolation::Serializable).await? else { return Ok(false) };
         let job: Job = keyspace::decode_versioned_json(FORMAT, &value)?;
+        if !matches!(job.swept, Swept::Index(_)) && self.is_held(kv, id.table).await? {
+            // Something is still being filled from it.
+            return Ok(false);
+        }
         let (begin, mut pairs, mut bytes) = (space.absolute(&job.cursor), STEP, STEP_BYTES);
         for range in job.swept.ranges(&space) {
             let range = KeyRange::new(range.begin.max(begin.clone()), range.end);

@@ -42,6 +42,10 @@ impl Realm {
         format!("{}/stream/{label}", self.table_arn(table_name))
     }
 
+    pub fn backup_arn(&self, table_name: &str, id: &str) -> String {
+        format!("{}/backup/{id}", self.table_arn(table_name))
+    }
+
     pub fn index_arn(&self, table_name: &str, index_name: &str) -> String {
         format!("{}/index/{index_name}", self.table_arn(table_name))
     }
@@ -264,6 +268,21 @@ pub struct Table {
     pub time_to_live_changed_millis: Option<i64>,
     #[serde(default, skip_serializing_if = "Settings::is_default")]
     pub settings: Settings,
+    /// The numbers of those that are being filled from this table as it was: as long as there is one, changes are logged.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub holders: Vec<u64>,
+    /// There while the table is being filled from another or from a backup: nobody can use it yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restore: Option<Restore>,
+}
+
+/// What a table that is being restored is made from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Restore {
+    pub source_table_arn: String,
+    pub source_backup_arn: Option<String>,
+    /// The moment whose items it gets.
+    pub at_millis: i64,
 }
 
 impl Table {

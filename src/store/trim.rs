@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 
 use futures_util::try_join;
 
-use super::blob::free;
+use super::blob::release;
 use super::sweep::Swept;
 use super::{Realm, Store, Stream, Transaction, corrupt};
 use crate::error::Error;
@@ -19,9 +19,9 @@ use crate::keyspace::{self, ChangeKind, Position, Record, TableId};
 use crate::kv::{self, Isolation, RangeRead};
 
 /// Records one step reads.
-const STEP: usize = 1_000;
+pub(super) const STEP: usize = 1_000;
 /// Bytes one step reads.
-const STEP_BYTES: usize = 2_000_000;
+pub(super) const STEP_BYTES: usize = 2_000_000;
 
 /// Where a step begins: nothing lies before.
 #[derive(Clone, Copy)]
@@ -116,7 +116,7 @@ impl Store {
         for pair in &page.pairs {
             let (record, position) = (Record::decode(&pair.value)?, space.parse_record(&pair.key)?);
             if let Some(blob) = record.frees {
-                free(kv, &space, blob)?;
+                release(kv, &space, blob).await?;
             }
             if record.kind != ChangeKind::Release {
                 told_last = Some(position);

@@ -28,6 +28,8 @@ struct Attempt {
     fenced: Mutex<Vec<u64>>,
     /// Orders the records within the transaction's one versionstamp.
     next_user_version: AtomicU16,
+    /// Does so for logged changes.
+    next_logged: AtomicU16,
     /// Tables whose followers hear of the commit.
     told: Mutex<Vec<u64>>,
 }
@@ -76,9 +78,9 @@ pub struct Written {
 
 impl Transaction {
     pub(super) fn new(store: Store, kv: kv::Transaction) -> Self {
-        let next_user_version = AtomicU16::new(0);
+        let (next_user_version, next_logged) = (AtomicU16::new(0), AtomicU16::new(0));
         let (fenced, told) = (Mutex::default(), Mutex::default());
-        Self(Arc::new(Attempt { store, kv, fenced, next_user_version, told }))
+        Self(Arc::new(Attempt { store, kv, fenced, next_user_version, next_logged, told }))
     }
 
     pub(super) fn kv(&self) -> &kv::Transaction {
@@ -87,6 +89,11 @@ impl Transaction {
 
     pub(super) fn store(&self) -> &Store {
         &self.0.store
+    }
+
+    /// The place of the next logged change among those of this transaction.
+    pub(super) fn next_logged(&self) -> u16 {
+        self.0.next_logged.fetch_add(1, Ordering::Relaxed)
     }
 
     fn fenced(&self) -> MutexGuard<'_, Vec<u64>> {
@@ -187,6 +194,9 @@ impl Transaction {
             self.write_expiry(&space, time_to_live, &key, old, new)?;
         }
         self.tell(table, &space, &key, old.as_ref(), new.as_ref(), actor)?;
+        if table.is_logged() {
+            self.log_change(table, &space, (&key, &row_key), old.as_ref(), new.as_ref())?;
+        }
         Ok(Written {
             old: old.map(|loaded| loaded.item),
             new: new.map(|loaded| loaded.item),
@@ -287,6 +297,8 @@ impl Transaction {
                 None => Ok(()),
                 // Records of a closed stream may still point to the blob: it goes when they do.
                 Some(blob) if table.latest_stream_label.is_some() => self.put_record(id, space, &Record::release(blob)),
+                // The log does.
+                Some(_) if table.is_logged() => Ok(()),
                 Some(blob) => free(self.kv(), space, blob),
             };
         };

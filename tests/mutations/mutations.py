@@ -418,8 +418,8 @@ MUTATIONS = [
         "trim-without-free",
         "A trimmed record leaves the large item it owned behind.",
         "src/store/trim.rs",
-        "                free(kv, &space, blob)?;\n",
-        "                let _ = (free, blob);\n",
+        "                release(kv, &space, blob).await?;\n",
+        "                let _ = (release, blob);\n",
         (f"{STORE} a_large_item_is_stored_once_and_freed_when_its_last_record_is_trimmed", ANY_ENGINE),
     ),
     Mutation(

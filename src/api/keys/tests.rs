@@ -41,6 +41,8 @@ pub fn table() -> Table {
         time_to_live: None,
         time_to_live_changed_millis: None,
         settings: Default::default(),
+        holders: Vec::new(),
+        restore: None,
     }
 }
 

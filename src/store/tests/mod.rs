@@ -8,6 +8,7 @@ mod expiry;
 mod follow;
 mod pages;
 mod processes;
+mod restores;
 mod rounds;
 mod shared_clock;
 mod times;
