@@ -99,7 +99,7 @@ fn a_backup_is_the_table_as_it_was_whatever_is_written_while_it_is_filled() -> O
             write(&one, id, Some(if id % 50 == 0 { &large } else { "before" }))?;
         }
         let before = items(&one, "t")?;
-        let (backup, job) = now(one.begin_user_backup(&realm(), "t", "b"))?;
+        let (backup, job) = now(one.begin_user_backup(&realm(), "t", "nightly"))?;
         let mut at = 0;
         while step(&one, job)? {
             // Of both processes, in front of the cursor and behind it, more than once.
@@ -140,7 +140,7 @@ fn what_a_dead_process_was_filling_is_finished_by_another() -> Outcome {
         write(&dying, id, Some("before"))?;
     }
     let before = items(&dying, "t")?;
-    let (backup, job) = now(dying.begin_user_backup(&realm(), "t", "b"))?;
+    let (backup, job) = now(dying.begin_user_backup(&realm(), "t", "nightly"))?;
     assert!(step(&dying, job)?);
     drop(dying);
     write(&other, 7, Some("after"))?;
@@ -182,7 +182,7 @@ fn a_table_that_is_deleted_stays_until_what_is_filled_from_it_is_full() -> Outco
         write(&store, id, Some("before"))?;
     }
     let before = items(&store, "t")?;
-    let (backup, job) = now(store.begin_user_backup(&realm(), "t", "b"))?;
+    let (backup, job) = now(store.begin_user_backup(&realm(), "t", "nightly"))?;
     assert!(step(&store, job)?);
     write(&store, 3, None)?;
     now(store.delete_table(&realm(), "t"))?;
