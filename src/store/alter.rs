@@ -173,7 +173,8 @@ impl Store {
                 table.settings.encryption.change(key_arn.clone(), self.clock().now())?;
             }
             TableChange::PointInTime(days) => {
-                let now = self.clock().now();
+                // A clock that was set back shows less than commits do, by whose times the past is found.
+                let now = self.clock().now().max(self.time_of_next(transaction.kv()).await?);
                 let found = table.settings.point_in_time;
                 table.settings.point_in_time = days.map(|days| {
                     let begun = PointInTime { since_millis: now.millis(), days };

@@ -109,8 +109,7 @@ pub(super) async fn open_stream(
     // Labels are times. What a clock shows that was set back may have labelled a stream whose entry has gone meanwhile, but
     // times of commits never go back, and one went by before it went. On a clock that stands still labels move on by a
     // millisecond until unused.
-    let now = store.position_of(transaction.kv().read_version().await?.next());
-    let mut labelled = created.max(store.times(transaction.kv()).await?.time_of(now));
+    let mut labelled = created.max(store.time_of_next(transaction.kv()).await?);
     let label = loop {
         let label = labelled.to_iso_millis();
         let key = store.stream_key(&table.realm, &table.name, &label);

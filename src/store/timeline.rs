@@ -222,6 +222,12 @@ impl Store {
         Ok(Times { past, incarnation, present })
     }
 
+    /// The least time that the next commit can have.
+    pub(super) async fn time_of_next(&self, transaction: &kv::Transaction) -> Result<Timestamp, Error> {
+        let next = self.position_of(transaction.read_version().await?.next());
+        Ok(self.times(transaction).await?.time_of(next))
+    }
+
     /// Where the present incarnation ends, if `transaction` sees its last commit.
     pub(super) async fn seam(&self, transaction: &kv::Transaction) -> Result<Seam, Error> {
         let version = transaction.read_version().await?;

@@ -502,7 +502,7 @@ def test_overrides_that_do_not_fit_are_refused(db, client, provisioned, refused)
 
 @pytest.mark.core
 def test_a_table_is_restored_to_any_second(db, client, table):
-    db.clock.travel_to(datetime.datetime(2026, 5, 4, 12, 0, 0, tzinfo=datetime.timezone.utc))
+    db.clock.travel_to(datetime.datetime(2030, 5, 4, 12, 0, 0, tzinfo=datetime.timezone.utc))
     db.clock.freeze()
     put(client, "old", "before it was on")
     set_recovery(client)
@@ -557,7 +557,7 @@ def test_what_expired_is_restored_too(db, client, table):
 
 
 def test_moments_that_cannot_be_restored(db, client, table, refused):
-    db.clock.travel_to(datetime.datetime(2026, 5, 4, 12, 0, 0, tzinfo=datetime.timezone.utc))
+    db.clock.travel_to(datetime.datetime(2030, 5, 4, 12, 0, 0, tzinfo=datetime.timezone.utc))
     db.clock.freeze()
     set_recovery(client, RecoveryPeriodInDays=1)
 
@@ -572,21 +572,21 @@ def test_moments_that_cannot_be_restored(db, client, table, refused):
             RestoreDateTime=datetime.datetime.fromisoformat(at.replace("Z", "+00:00")),
         )
 
-    now = "2026-05-04T12:00:00Z"
-    out_of_range("2026-05-04T11:59:59Z", now, now)
-    out_of_range("2026-05-04T12:00:01Z", now, now)
+    now = "2030-05-04T12:00:00Z"
+    out_of_range("2030-05-04T11:59:59Z", now, now)
+    out_of_range("2030-05-04T12:00:01Z", now, now)
     # A target that is there is looked at later.
     with pytest.raises(client.exceptions.InvalidRestoreTimeException):
         client.restore_table_to_point_in_time(
             SourceTableName=table, TargetTableName=table, RestoreDateTime=datetime.datetime(1970, 1, 1)
         )
     db.clock.advance(days=2)
-    out_of_range("2026-05-05T11:59:59Z", "2026-05-05T12:00:00Z", "2026-05-06T11:55:00Z")
-    out_of_range("2026-05-06T11:55:01Z", "2026-05-05T12:00:00Z", "2026-05-06T11:55:00Z")
-    restore_at(client, datetime.datetime(2026, 5, 5, 12, tzinfo=datetime.timezone.utc))
+    out_of_range("2030-05-05T11:59:59Z", "2030-05-05T12:00:00Z", "2030-05-06T11:55:00Z")
+    out_of_range("2030-05-06T11:55:01Z", "2030-05-05T12:00:00Z", "2030-05-06T11:55:00Z")
+    restore_at(client, datetime.datetime(2030, 5, 5, 12, tzinfo=datetime.timezone.utc))
     # What a shorter period has let go does not come back.
     set_recovery(client, RecoveryPeriodInDays=35)
-    out_of_range("2026-05-05T11:59:59Z", "2026-05-05T12:00:00Z", "2026-05-06T11:55:00Z")
+    out_of_range("2030-05-05T11:59:59Z", "2030-05-05T12:00:00Z", "2030-05-06T11:55:00Z")
 
 
 def test_requests_to_restore_to_a_moment_that_are_wrong_in_themselves(db, client, table, refused):
