@@ -86,6 +86,7 @@ bench: $(VENV)/.built ## speed, as ratios within one run
 	$(CARGO) bench --locked --bench ratios
 	$(CARGO) bench --locked --bench disk
 	$(CARGO) bench --locked --bench cluster
+	$(CARGO) bench --locked --bench vectors
 	$(BIN)/python benches/boto3_paths.py
 	$(BIN)/python benches/disk_paths.py
 

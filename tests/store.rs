@@ -52,6 +52,7 @@ fn index(name: &str, projection: Projection) -> IndexDefinition {
         projection,
         throughput: None,
         capacity: Default::default(),
+        vector: None,
     }
 }
 
@@ -336,7 +337,7 @@ fn indexes_follow_their_items_and_are_filled_when_added_late() -> Outcome {
     }
     world.put(&table, item("sparse", &[("group", text("even"))]))?;
     let keys_only = index("late", Projection::KeysOnly);
-    let table = now(world.store.change_table(&world.realm, "t", &[TableChange::CreateIndex(keys_only)]))?;
+    let table = now(world.store.change_table(&world.realm, "t", &[TableChange::CreateIndex(Box::new(keys_only))]))?;
     world.is_sound(&table)?;
     let late = table.index("late").ok_or("no index")?;
     let query = |index, forward, sort: &SortBound| {
@@ -465,7 +466,7 @@ fn schema_changes_race_writers_and_nothing_is_lost() -> Outcome {
             now(world.store.change_table(
                 &world.realm,
                 "t",
-                &[TableChange::CreateIndex(index(&name, Projection::All))],
+                &[TableChange::CreateIndex(Box::new(index(&name, Projection::All)))],
             ))?;
             now(world.store.change_table(&world.realm, "t", &[TableChange::DisableStream]))?;
             now(world.store.change_table(
@@ -603,8 +604,10 @@ fn a_change_that_cannot_be_finished_is_taken_back_whole() -> Outcome {
     for number in 0..500 {
         world.put(&table, ranked(&format!("i{number}"), "g", number))?;
     }
-    let changes =
-        [TableChange::EnableStream(StreamViewType::KeysOnly), TableChange::CreateIndex(index("late", Projection::All))];
+    let changes = [
+        TableChange::EnableStream(StreamViewType::KeysOnly),
+        TableChange::CreateIndex(Box::new(index("late", Projection::All))),
+    ];
     let (mut failed, mut current) = (0, table);
     for _ in 0..30 {
         faults.resume();

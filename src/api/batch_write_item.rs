@@ -254,7 +254,9 @@ async fn plan<'a>(
 
 /// An upper bound of what a write adds to its transaction.
 fn weight(planned: &Planned<'_>) -> usize {
-    planned.item.map_or(0, Item::size) + WEIGHT_OF_ROW + WEIGHT_OF_INDEX * planned.table.indexes.len()
+    let size = planned.item.map_or(0, Item::size);
+    let entries: usize = planned.table.indexes.iter().map(|index| WEIGHT_OF_INDEX + index.entry_bytes(size)).sum();
+    size + WEIGHT_OF_ROW + entries
 }
 
 /// Runs of writes that fit a transaction each.

@@ -2,7 +2,8 @@
 //!
 //! A write is a unit for each KB of the larger of old and new item, at least one; an index entry that moves is deleted and
 //! written. A read is half a unit for each 4 KB, a whole one when consistent. In a transaction everything counts twice.
-//! Source: Amazon DynamoDB Developer Guide, "DynamoDB read and write operations" and "provisioned capacity".
+//! Source: Amazon DynamoDB Developer Guide, "DynamoDB read and write operations" and "provisioned capacity". Vector indexes count
+//! bytes instead, of the data that reaches them or is searched ("Monitoring vector index capacity").
 
 use std::collections::BTreeMap;
 
@@ -61,6 +62,18 @@ pub struct ConsumedCapacity {
     pub local_secondary_indexes: BTreeMap<String, Capacity>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub global_secondary_indexes: BTreeMap<String, Capacity>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub vector_indexes: BTreeMap<String, VectorCapacity>,
+}
+
+/// What a vector index consumed: bytes, and no units.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct VectorCapacity {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub vector_search_request_bytes: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub vector_write_request_bytes: Option<f64>,
 }
 
 /// Units consumed of one table and its indexes, added up.
@@ -69,6 +82,8 @@ pub struct Consumed {
     pub table: f64,
     pub local: BTreeMap<String, f64>,
     pub global: BTreeMap<String, f64>,
+    /// Bytes written to vector indexes.
+    pub vector: BTreeMap<String, f64>,
 }
 
 impl Consumed {
@@ -79,10 +94,11 @@ impl Consumed {
             let Some(index) = table.indexes.iter().find(|index| index.id == *id) else { continue };
             let key = |item: Option<&Item>| item.and_then(|item| Key::of(&index.key, item));
             let stays = key(written.old.as_ref()) == key(written.new.as_ref());
+            let of = if index.kind == IndexKind::Vector { vector_bytes } else { write_units };
             let units = if stays {
-                write_units((*removed).max(*added))
+                of((*removed).max(*added))
             } else {
-                [*removed, *added].into_iter().filter(|size| *size > 0).map(write_units).sum()
+                [*removed, *added].into_iter().filter(|size| *size > 0).map(of).sum()
             };
             consumed.add_index(index.kind, &index.name, units);
         }
@@ -105,6 +121,7 @@ impl Consumed {
         let indexes = match kind {
             IndexKind::Local => &mut self.local,
             IndexKind::Global => &mut self.global,
+            IndexKind::Vector => &mut self.vector,
         };
         *indexes.entry(name.to_owned()).or_default() += units;
     }
@@ -117,17 +134,20 @@ impl Consumed {
         for (name, units) in &other.global {
             self.add_index(IndexKind::Global, name, *units);
         }
+        for (name, bytes) in &other.vector {
+            self.add_index(IndexKind::Vector, name, *bytes);
+        }
     }
 
     pub fn total(&self) -> f64 {
         self.table + self.local.values().sum::<f64>() + self.global.values().sum::<f64>()
     }
 
-    /// The same within a transaction.
+    /// The same within a transaction. Bytes are those that reach the vector indexes, however often units count.
     #[must_use]
     pub fn doubled(&self) -> Self {
         let mut twice = self.clone();
-        twice.add(self);
+        twice.add(&Self { vector: BTreeMap::new(), ..self.clone() });
         twice
     }
 
@@ -151,7 +171,21 @@ impl Consumed {
             table: (detail == Detail::Indexes).then(|| capacity(self.table)),
             local_secondary_indexes: indexes(&self.local),
             global_secondary_indexes: indexes(&self.global),
+            vector_indexes: self.vector_indexes(detail),
         })
+    }
+}
+
+impl Consumed {
+    /// Told only where indexes are asked for: bytes are part of no total (measured, nubo-db/dynamodb-conformance,
+    /// vectorSearch/consumedCapacity, 2026-08).
+    fn vector_indexes(&self, detail: Detail) -> BTreeMap<String, VectorCapacity> {
+        let written =
+            |bytes: &f64| VectorCapacity { vector_write_request_bytes: Some(*bytes), ..VectorCapacity::default() };
+        match detail {
+            Detail::Indexes => self.vector.iter().map(|(name, bytes)| (name.clone(), written(bytes))).collect(),
+            Detail::Total | Detail::None => BTreeMap::new(),
+        }
     }
 }
 
@@ -180,6 +214,11 @@ fn blocks(bytes: usize, block: usize) -> f64 {
 /// Units of writing so many bytes.
 pub fn write_units(bytes: usize) -> f64 {
     blocks(bytes, 1024)
+}
+
+/// What a search or a write of so many bytes of a vector index counts: a kilobyte at least.
+pub fn vector_bytes(bytes: usize) -> f64 {
+    bytes.max(1024) as f64
 }
 
 /// Units of reading so many bytes.

@@ -80,6 +80,16 @@ const DIFFERENCES: &[(&str, &str)] = &[
          not charged.",
     ),
     (
+        "Vector search",
+        "`SearchVectors` compares every vector of the partition: its answers are exact, where DynamoDB's are approximate, and \
+         `VectorSearchRequestBytes` counts all of them. Search conditions on INLINE_FILTER attributes take what botocore's model \
+         and the newer Developer Guide promise (comparisons, BETWEEN, IN, OR, NOT, begins_with, attribute_exists and \
+         attribute_not_exists); in August 2026 DynamoDB took equality alone. Messages are AWS's where they have been seen. Ours is \
+         the wording for a vector's number beyond 32-bit floats, for conditions on nested attributes or between attributes, for a \
+         vector attribute that is a key, for too many or repeated elements of a search schema, for more than 20 projected \
+         attributes, for answers of more than 16 MB, and for VectorIndexUpdates that contradict themselves.",
+    ),
+    (
         "Statistics",
         "`ItemCount`, `TableSizeBytes` and those of indexes are exact at every moment; DynamoDB refreshes them every six \
          hours. Item collection sizes are always given as between 0 and 1 GB, and there is no limit of 10 GB.",

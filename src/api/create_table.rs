@@ -4,8 +4,8 @@ mod from_source;
 
 use serde::{Deserialize, Serialize};
 
-use super::constraints::{Constraints, refuse_absent, values};
-use super::parameters::{Given, Parameter, absent, different, done};
+use super::constraints::{Constraints, values};
+use super::parameters::{Parameter, different, done};
 use super::policy_document;
 use super::resource::TableName;
 use super::table_definition::{
@@ -15,6 +15,7 @@ use super::table_definition::{
 use super::table_description::{Shown, TableDescription};
 use super::table_settings::{EncryptionInput, Of, OnDemandInput, WarmInput, check_maximum, new_capacity};
 use super::tags::{self, TagInput};
+use super::vector_indexes::{self, VectorIndexInput};
 use crate::error::Error;
 use crate::store::{
     BillingMode, CapacitySettings, ClassSetting, Encryption, IndexDefinition, IndexKind, KeyAttribute, Policy,
@@ -39,7 +40,7 @@ pub const PARAMETERS: &[Parameter] = &[
     different("ResourcePolicy", "kept and shown, without effect"),
     different("GlobalTableSourceArn", "the table is made like its source and tells of it; nothing is replicated"),
     different("GlobalTableSettingsReplicationMode", "kept and shown; no settings are replicated"),
-    absent("VectorIndexes"),
+    done("VectorIndexes"),
 ];
 
 pub const MAX_LOCAL_INDEXES: usize = 5;
@@ -68,7 +69,7 @@ pub struct Input {
     resource_policy: Option<String>,
     global_table_source_arn: Option<String>,
     global_table_settings_replication_mode: Option<String>,
-    vector_indexes: Option<Given>,
+    vector_indexes: Option<Vec<VectorIndexInput>>,
 }
 
 #[derive(Debug, Default, Serialize)]
@@ -113,6 +114,10 @@ fn define<'a>(realm: &'a Realm, input: &'a Input) -> Result<(TableName<'a>, Tabl
     for (at, index) in locals.unwrap_or_default().iter().enumerate() {
         definition::check_index(&mut constraints, &format!("localSecondaryIndexes.{}.member", at + 1), index, 2);
     }
+    let vectors = input.vector_indexes.as_deref();
+    for (at, index) in vectors.unwrap_or_default().iter().enumerate() {
+        index.check(&mut constraints, &format!("vectorIndexes.{}.member", at + 1));
+    }
     constraints.one_of("billingMode", input.billing_mode.as_deref(), values::BILLING_MODE);
     definition::check_throughput(&mut constraints, "provisionedThroughput", input.provisioned_throughput.as_ref());
     definition::check_stream(&mut constraints, input.stream_specification.as_ref());
@@ -120,7 +125,6 @@ fn define<'a>(realm: &'a Realm, input: &'a Input) -> Result<(TableName<'a>, Tabl
     input.check_settings_mode(&mut constraints);
     constraints.one_of("tableClass", input.table_class.as_deref(), values::TABLE_CLASS);
     let (definitions, table_name, schema) = constraints.finish((definitions, table_name, schema))?;
-    input.refuse_absent()?;
 
     let name = TableName::parse(realm, table_name)?;
     let attributes = definition::attributes(definitions)?;
@@ -131,6 +135,7 @@ fn define<'a>(realm: &'a Realm, input: &'a Input) -> Result<(TableName<'a>, Tabl
     let indexes = Indexes { realm: &name.realm, billing_mode, attributes: &attributes, table_key: &key };
     let mut built = indexes.build(IndexKind::Local, locals)?;
     built.extend(indexes.build(IndexKind::Global, globals)?);
+    built.extend(vector_indexes::build(vectors, billing_mode, &attributes, &key)?);
     check_definitions(&key, &built, &attributes)?;
     check_projected(&built)?;
     let key = key.resolve(&attributes).ok_or_else(undefined_key)?;
@@ -184,10 +189,6 @@ impl Input {
             mode => Ok(mode.map(|mode| mode == "ENABLED")),
         }
     }
-
-    fn refuse_absent(&self) -> Result<(), Error> {
-        refuse_absent("CreateTable", &[("VectorIndexes", self.vector_indexes.is_some())])
-    }
 }
 
 pub fn billing_mode(text: Option<&str>) -> Option<BillingMode> {
@@ -225,7 +226,7 @@ impl Indexes<'_> {
         let Some(inputs) = inputs else { return Ok(Vec::new()) };
         let (list, most, too_many) = match kind {
             IndexKind::Local => ("LocalSecondaryIndexes", MAX_LOCAL_INDEXES, "Number of LocalSecondaryIndexes exceeds"),
-            IndexKind::Global => {
+            IndexKind::Global | IndexKind::Vector => {
                 ("GlobalSecondaryIndexes", MAX_GLOBAL_INDEXES, "GlobalSecondaryIndex count exceeds the")
             }
         };
@@ -270,6 +271,7 @@ impl Indexes<'_> {
                 key: resolved,
                 projection,
                 throughput,
+                vector: None,
             }),
             _ => {
                 let of = Of::Index(&name);
@@ -277,7 +279,7 @@ impl Indexes<'_> {
                 let mode = (self.billing_mode, throughput);
                 let (on_demand, warm) = (input.on_demand_throughput, input.warm_throughput);
                 let capacity = new_capacity(self.realm, of, mode, on_demand, warm)?;
-                Ok(IndexDefinition { name, kind, key: resolved, projection, throughput, capacity })
+                Ok(IndexDefinition { name, kind, key: resolved, projection, throughput, capacity, vector: None })
             }
         }
     }
@@ -309,7 +311,7 @@ fn check_definitions(key: &KeyNames, indexes: &[IndexDefinition], attributes: &[
         }
     }
     let mut used: Vec<&str> = key.all().map(String::as_str).collect();
-    for attribute in indexes.iter().flat_map(|index| index.key.attributes()) {
+    for attribute in indexes.iter().flat_map(IndexDefinition::typed_attributes) {
         if !used.contains(&attribute.name.as_str()) {
             used.push(&attribute.name);
         }
@@ -330,9 +332,11 @@ fn check_definitions(key: &KeyNames, indexes: &[IndexDefinition], attributes: &[
     )))
 }
 
+/// Vector indexes have a limit of their own.
 fn check_projected(indexes: &[IndexDefinition]) -> Result<(), Error> {
     let count: usize = indexes
         .iter()
+        .filter(|index| index.vector.is_none())
         .map(|index| if let Projection::Include(names) = &index.projection { names.len() } else { 0 })
         .sum();
     if count > MAX_PROJECTED_ATTRIBUTES {

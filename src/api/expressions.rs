@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use super::legacy::Legacy;
 use super::wire::Attributes;
 use crate::error::Error;
-use crate::expression::{Condition, KeyCondition, Kind, Projection, Substitutions, Update};
+use crate::expression::{Condition, KeyCondition, Kind, Projection, SearchCondition, Substitutions, Update};
 use crate::item::Item;
 
 /// The texts of the expressions a request carries. What the operation does not have stays `None`.
@@ -19,6 +19,7 @@ pub struct Texts<'a> {
     pub key_condition: Option<&'a str>,
     pub projection: Option<&'a str>,
     pub update: Option<&'a str>,
+    pub search_condition: Option<&'a str>,
     pub legacy: Legacy<'a>,
 }
 
@@ -29,6 +30,7 @@ pub struct Expressions {
     pub key_condition: Option<KeyCondition>,
     pub projection: Option<Projection>,
     pub update: Option<Update>,
+    pub search_condition: Option<SearchCondition>,
 }
 
 impl Texts<'_> {
@@ -59,6 +61,7 @@ impl Texts<'_> {
             (Kind::Filter, self.filter.is_some()),
             (Kind::Condition, self.condition.is_some()),
             (Kind::KeyCondition, self.key_condition.is_some()),
+            (Kind::SearchCondition, self.search_condition.is_some()),
         ];
         parameters.into_iter().filter(|(_, given)| *given).map(|(kind, _)| kind.parameter()).collect()
     }
@@ -71,7 +74,9 @@ impl Texts<'_> {
             self.condition.map(|text| Condition::parse(Kind::Condition, text, &mut substitutions)).transpose()?;
         let filter = self.filter.map(|text| Condition::parse(Kind::Filter, text, &mut substitutions)).transpose()?;
         let key_condition = self.key_condition.map(|text| KeyCondition::parse(text, &mut substitutions)).transpose()?;
+        let search_condition =
+            self.search_condition.map(|text| SearchCondition::parse(text, &mut substitutions)).transpose()?;
         substitutions.finish()?;
-        Ok(Expressions { condition, filter, key_condition, projection, update })
+        Ok(Expressions { condition, filter, key_condition, projection, update, search_condition })
     }
 }

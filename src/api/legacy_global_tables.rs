@@ -91,8 +91,11 @@ pub async fn replica(store: &Store, realm: &Realm, region: &str, name: &str) -> 
 /// All replicas have the same keys, their indexes included.
 pub fn check_alike(tables: &[Table]) -> Result<(), Error> {
     let keys = |table: &Table| {
-        let mut indexes: Vec<_> =
-            table.indexes.iter().map(|index| (index.name.clone(), format!("{:?}", index.key))).collect();
+        let mut indexes: Vec<_> = table
+            .indexes
+            .iter()
+            .map(|index| (index.name.clone(), format!("{:?} {:?}", index.key, index.vector)))
+            .collect();
         indexes.sort_unstable();
         (format!("{:?}", table.key), indexes)
     };

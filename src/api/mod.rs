@@ -67,6 +67,7 @@ mod restored_table;
 mod scaling;
 mod scan;
 mod sealed;
+mod search_vectors;
 mod single_write;
 mod streams;
 mod table_definition;
@@ -87,6 +88,7 @@ mod update_kinesis_streaming_destination;
 mod update_table;
 mod update_table_replica_auto_scaling;
 mod update_time_to_live;
+mod vector_indexes;
 mod wire;
 
 pub use extensions::{Asked, Extension, Told, dispatch_extension};

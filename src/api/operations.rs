@@ -179,6 +179,7 @@ operations! {
         DynamoDb RestoreTableFromBackup => restore_table_from_backup, Status::Different("the table is ACTIVE when it answers");
         DynamoDb RestoreTableToPointInTime => restore_table_to_point_in_time, Status::Different("the table is ACTIVE when it answers");
         DynamoDb Scan => scan, Status::Done;
+        DynamoDb SearchVectors => search_vectors, Status::Different("the search is exact; what was written is found at once");
         DynamoDb TagResource => tag_resource, Status::Done;
         DynamoDb TransactGetItems => transact_get_items, Status::Done;
         DynamoDb TransactWriteItems => transact_write_items, Status::Done;
@@ -207,7 +208,6 @@ operations! {
         DynamoDb ListBulkOperations;
         DynamoDb ListExports;
         DynamoDb ListImports;
-        DynamoDb SearchVectors;
         DynamoDb StartBulkPutItems;
     }
 }

@@ -96,6 +96,9 @@ impl<'a> Common<'a> {
         let index = table
             .index(index_name)
             .ok_or_else(|| Error::Validation(format!("The table does not have the specified index: {index_name}")))?;
+        if index.kind == IndexKind::Vector {
+            return Err(not_searchable(if self.is_query { "Query" } else { "Scan" }));
+        }
         if index.kind == IndexKind::Global && self.consistent_read {
             return Err(Error::validation("Consistent reads are not supported on global secondary indexes"));
         }
@@ -189,6 +192,12 @@ impl Source<'_> {
         };
         Ok(Start { table: part(&self.table.key)?, index: own.map(part).transpose()? })
     }
+}
+
+/// What DynamoDB says of an operation on a vector index that is not SearchVectors. Source: AWS's agent toolkit, skill
+/// amazon-dynamodb, "Vector indexes and SearchVectors".
+pub fn not_searchable(operation: &str) -> Error {
+    Error::Validation(format!("{operation} operation not supported on this index type."))
 }
 
 /// How DynamoDB opens every message about an ExclusiveStartKey.

@@ -120,17 +120,21 @@ pub fn check_index(constraints: &mut Constraints, path: &str, index: &IndexInput
     }
     let projection_path = format!("{path}.projection");
     if let Some(projection) = constraints.required(&projection_path, &index.projection) {
-        let type_path = format!("{projection_path}.projectionType");
-        constraints.one_of(&type_path, projection.projection_type.as_deref(), values::PROJECTION_TYPE);
-        if let Some(names) = &projection.non_key_attributes {
-            let path = format!("{projection_path}.nonKeyAttributes");
-            constraints.size(&path, &format!("[{}]", names.join(", ")), names.len(), 1, 20);
-            for (at, name) in names.iter().enumerate() {
-                constraints.length(&format!("{path}.{}.member", at + 1), name, 1, 255);
-            }
-        }
+        check_projection(constraints, &projection_path, projection);
     }
     check_throughput(constraints, &format!("{path}.provisionedThroughput"), index.provisioned_throughput.as_ref());
+}
+
+pub fn check_projection(constraints: &mut Constraints, path: &str, projection: &ProjectionInput) {
+    let type_path = format!("{path}.projectionType");
+    constraints.one_of(&type_path, projection.projection_type.as_deref(), values::PROJECTION_TYPE);
+    if let Some(names) = &projection.non_key_attributes {
+        let path = format!("{path}.nonKeyAttributes");
+        constraints.size(&path, &format!("[{}]", names.join(", ")), names.len(), 1, 20);
+        for (at, name) in names.iter().enumerate() {
+            constraints.length(&format!("{path}.{}.member", at + 1), name, 1, 255);
+        }
+    }
 }
 
 pub fn check_stream(constraints: &mut Constraints, stream: Option<&StreamSpecification>) {

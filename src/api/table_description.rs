@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::replica_description::{self, ReplicaDescription, WitnessDescription};
+use super::vector_indexes::VectorIndexDescription;
 use super::wire::Timestamp;
 use crate::clock;
 use crate::store::{
@@ -24,6 +25,16 @@ impl Shown {
     pub const ACTIVE: Self = Self { status: "ACTIVE", warm: Some("ACTIVE"), encryption: "ENABLED" };
     /// Of a table that is being restored.
     pub const RESTORING: Self = Self { status: "CREATING", warm: None, encryption: "ENABLED" };
+
+    /// That of an index whose table is shown so.
+    pub fn status_of(self, index: &Index) -> &'static str {
+        match index.status {
+            _ if matches!(self.status, "CREATING" | "DELETING") => self.status,
+            IndexStatus::Creating => "CREATING",
+            IndexStatus::Active => "ACTIVE",
+            IndexStatus::Deleting => "DELETING",
+        }
+    }
 }
 
 #[derive(Debug, Default, Serialize)]
@@ -48,6 +59,8 @@ pub struct TableDescription {
     pub local_secondary_indexes: Vec<IndexDescription>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub global_secondary_indexes: Vec<IndexDescription>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub vector_indexes: Vec<VectorIndexDescription>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stream_specification: Option<StreamDescription>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -207,10 +220,11 @@ impl TableDescription {
         let (own, of_indexes) = statistics;
         let Settings { capacity, class, encryption, replication, .. } = &table.settings;
         let is_group = !replication.replicas.is_empty();
-        let describe = |index: &Index| {
-            let statistics = of_indexes.iter().find(|(id, _)| *id == index.id).map(|(_, statistics)| *statistics);
-            IndexDescription::new(table, index, shown, (statistics.unwrap_or_default(), now))
+        let counted = |index: &Index| {
+            let found = of_indexes.iter().find(|(id, _)| *id == index.id).map(|(_, statistics)| *statistics);
+            found.unwrap_or_default()
         };
+        let describe = |index: &Index| IndexDescription::new(table, index, shown, (counted(index), now));
         Self {
             attribute_definitions: table.attribute_definitions.iter().map(AttributeDefinition::new).collect(),
             table_name: table.name.clone(),
@@ -225,6 +239,10 @@ impl TableDescription {
             billing_mode_summary: BillingModeSummary::new(table, shown.status),
             local_secondary_indexes: table.local_indexes().map(describe).collect(),
             global_secondary_indexes: table.global_indexes().map(describe).collect(),
+            vector_indexes: table
+                .vector_indexes()
+                .map(|(index, settings)| VectorIndexDescription::new(table, index, settings, shown, counted(index)))
+                .collect(),
             stream_specification: table
                 .stream
                 .as_ref()
@@ -351,17 +369,11 @@ impl ProjectionDescription {
 impl IndexDescription {
     fn new(table: &Table, index: &Index, shown: Shown, (statistics, now): (Statistics, clock::Timestamp)) -> Self {
         let is_global = index.kind == IndexKind::Global;
-        let status = match index.status {
-            _ if matches!(shown.status, "CREATING" | "DELETING") => shown.status,
-            IndexStatus::Creating => "CREATING",
-            IndexStatus::Active => "ACTIVE",
-            IndexStatus::Deleting => "DELETING",
-        };
         Self {
             index_name: index.name.clone(),
             key_schema: key_schema(&index.key),
             projection: ProjectionDescription::new(&index.projection),
-            index_status: is_global.then_some(status),
+            index_status: is_global.then_some(shown.status_of(index)),
             backfilling: (is_global && index.status == IndexStatus::Creating).then_some(true),
             provisioned_throughput: is_global
                 .then(|| ThroughputDescription::new(index.throughput, &index.capacity, now)),

@@ -1,4 +1,4 @@
-//! UpdateTable: streams, global indexes, capacity, class, encryption, protection, replication. Everything a request asks for
+//! UpdateTable: streams, global and vector indexes, capacity, class, encryption, protection, replication. Everything a request asks for
 //! happens at once.
 //!
 //! Which changes go together, and what is wrong with a change, is as measured on AWS (the notes published as ack-api-quirks,
@@ -8,15 +8,17 @@
 mod combinations;
 pub mod indexes;
 mod replication;
+mod vectors;
 
 use serde::{Deserialize, Serialize};
 
 use self::indexes::{IndexUpdate, index_changes};
 use self::replication::{ReplicaUpdate, WitnessUpdate, already_exists, replication_changes};
-use super::constraints::{Constraints, refuse_absent, values};
+use self::vectors::VectorUpdate;
+use super::constraints::{Constraints, values};
 use super::create_table::{billing_mode, check_billing};
 use super::describe_table::no_such_table;
-use super::parameters::{Given, Parameter, absent, different, done};
+use super::parameters::{Parameter, different, done};
 use super::resource::TableName;
 use super::table_definition::{self as definition, AttributeDefinition, StreamSpecification, ThroughputInput};
 use super::table_description::{Shown, TableDescription};
@@ -42,7 +44,7 @@ pub const PARAMETERS: &[Parameter] = &[
     different("GlobalTableWitnessUpdates", "witnesses are described as ACTIVE and are not there"),
     different("GlobalTableSettingsReplicationMode", "kept and shown; no settings are replicated"),
     done("DisassociationProtectionEnabled"),
-    absent("VectorIndexUpdates"),
+    done("VectorIndexUpdates"),
 ];
 
 #[derive(Debug, Default, Deserialize)]
@@ -65,7 +67,7 @@ pub struct Input {
     global_table_witness_updates: Option<Vec<WitnessUpdate>>,
     global_table_settings_replication_mode: Option<String>,
     disassociation_protection_enabled: Option<bool>,
-    vector_index_updates: Option<Given>,
+    vector_index_updates: Option<Vec<VectorUpdate>>,
 }
 
 #[derive(Debug, Default, Serialize)]
@@ -116,18 +118,16 @@ impl Input {
         for (at, update) in self.global_secondary_index_updates.iter().flatten().enumerate() {
             update.check(&mut constraints, &format!("globalSecondaryIndexUpdates.{}.member", at + 1));
         }
+        for (at, update) in self.vector_index_updates.iter().flatten().enumerate() {
+            update.check(&mut constraints, &format!("vectorIndexUpdates.{}.member", at + 1));
+        }
         definition::check_stream(&mut constraints, self.stream_specification.as_ref());
         definition::check_encryption(&mut constraints, self.sse_specification.as_ref());
         constraints.one_of("tableClass", self.table_class.as_deref(), values::TABLE_CLASS);
         self.check_replication(&mut constraints);
         let table_name = constraints.finish(table_name)?;
-        self.refuse_absent()?;
         self.check_combinations()?;
         Ok(table_name)
-    }
-
-    fn refuse_absent(&self) -> Result<(), Error> {
-        refuse_absent("UpdateTable", &[("VectorIndexUpdates", self.vector_index_updates.is_some())])
     }
 }
 

@@ -114,7 +114,7 @@ impl Test {
         single.into_iter().flatten().chain(list)
     }
 
-    fn paths(&self) -> impl Iterator<Item = &Path> {
+    pub(super) fn paths(&self) -> impl Iterator<Item = &Path> {
         let tested = match self {
             Self::Exists(path) | Self::NotExists(path) => Some(path),
             _ => None,

@@ -70,16 +70,23 @@ impl SortCondition {
 }
 
 impl KeyAttribute<'_> {
-    fn check(&self, value: &AttributeValue) -> Result<(), Error> {
-        let empty = match (self.key_type, value) {
-            (KeyType::S, AttributeValue::S(text)) => text.is_empty().then_some("string"),
-            (KeyType::B, AttributeValue::B(bytes)) => bytes.is_empty().then_some("binary"),
-            (KeyType::N, AttributeValue::N(_)) => None,
-            _ => {
-                return Err(Error::validation(
-                    "One or more parameter values were invalid: Condition parameter type does not match schema type",
-                ));
-            }
+    pub(super) fn check_type(&self, value: &AttributeValue) -> Result<(), Error> {
+        match (self.key_type, value) {
+            (KeyType::S, AttributeValue::S(_))
+            | (KeyType::B, AttributeValue::B(_))
+            | (KeyType::N, AttributeValue::N(_)) => Ok(()),
+            _ => Err(Error::validation(
+                "One or more parameter values were invalid: Condition parameter type does not match schema type",
+            )),
+        }
+    }
+
+    pub(super) fn check(&self, value: &AttributeValue) -> Result<(), Error> {
+        self.check_type(value)?;
+        let empty = match value {
+            AttributeValue::S(text) if text.is_empty() => Some("string"),
+            AttributeValue::B(bytes) if bytes.is_empty() => Some("binary"),
+            _ => None,
         };
         empty.map_or(Ok(()), |kind| {
             Err(Error::validation(format!(

@@ -1,4 +1,4 @@
-//! DynamoDB's expression language: condition, filter, key condition, projection and update.
+//! DynamoDB's expression language: condition, filter, key condition, search condition, projection and update.
 //!
 //! Pure: text and placeholders in, parsed expressions and evaluated items out. Every parser works on hostile text on a
 //! small stack: conditions compile to a flat program, paths and functions have explicit depth limits. Knows nothing of
@@ -16,6 +16,7 @@ mod parser;
 mod path;
 mod projection;
 mod reserved_words;
+mod search_condition;
 mod substitutions;
 mod token;
 mod update;
@@ -25,6 +26,7 @@ pub use key_condition::{KeyAttribute, KeyCondition, KeyRange, KeyType, SortCondi
 pub use legacy::{AttributeAction, AttributeUpdate, ComparisonOperator, ConditionalOperator, Constraint, Expected};
 pub use path::{Element, Path};
 pub use projection::Projection;
+pub use search_condition::{SearchCondition, SearchRange, without_partition};
 pub use substitutions::Substitutions;
 pub use update::{Change, Update, Value};
 
@@ -32,7 +34,7 @@ pub use update::{Change, Update, Value};
 #[expect(clippy::unwrap_used, reason = "a test may fail loudly")]
 mod tests;
 
-/// Which of the five expressions a text is; its name opens every message about it.
+/// Which of the six expressions a text is; its name opens every message about it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     Condition,
@@ -40,6 +42,7 @@ pub enum Kind {
     KeyCondition,
     Projection,
     Update,
+    SearchCondition,
 }
 
 impl Kind {
@@ -51,6 +54,7 @@ impl Kind {
             Self::KeyCondition => "KeyConditionExpression",
             Self::Projection => "ProjectionExpression",
             Self::Update => "UpdateExpression",
+            Self::SearchCondition => "SearchConditionExpression",
         }
     }
 }

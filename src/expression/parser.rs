@@ -212,7 +212,9 @@ impl<'t, 's, 'v> Parser<'t, 's, 'v> {
     /// Whether `token` has a place of its own in the grammar, and so cannot be a name.
     fn is_keyword(&self, token: Token<'_>) -> bool {
         let keywords: &[&str] = match self.kind {
-            Kind::Condition | Kind::Filter | Kind::KeyCondition => &["AND", "OR", "NOT", "BETWEEN", "IN"],
+            Kind::Condition | Kind::Filter | Kind::KeyCondition | Kind::SearchCondition => {
+                &["AND", "OR", "NOT", "BETWEEN", "IN"]
+            }
             Kind::Update => &["SET", "REMOVE", "ADD", "DELETE"],
             Kind::Projection => &[],
         };

@@ -4,6 +4,7 @@
 //! one representation, sets are sorted and free of duplicates, maps are sorted by attribute name. So `==`
 //! is DynamoDB's equality.
 
+mod float;
 mod map;
 mod number;
 mod set;

@@ -32,7 +32,7 @@
 //! <prefix> 12 <account> <region> <table> <backup>              backups
 //! ```
 //!
-//! Integers are big-endian. How components look is in [`tuple`], how values look in [`codec`], [`stored`] and [`record`].
+//! Integers are big-endian. How components look is in [`tuple`], how values look in [`codec`], [`stored`], [`record`] and [`vector`].
 //! Deleting a table clears `m` at once and sweeps `i` to `x` in steps; `c` and `v` outlive it until its stream's records
 //! are trimmed.
 
@@ -53,6 +53,7 @@ pub mod stored;
 pub mod stream;
 mod table;
 pub mod tuple;
+mod vector;
 
 pub use background::{JobId, JobKind, PreviousSample, SampleValue};
 pub use catalogue::{CheckpointName, CommitId, Realm, StreamName, TableName};
@@ -73,6 +74,7 @@ pub use table::{
     encode_counter,
 };
 pub use tuple::KeyValue;
+pub use vector::VectorEntry;
 
 /// A table's number: never reused, whatever the table's name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -8,7 +8,7 @@
 //! <table> m 04 [<stream label>]                              resource policy of the table or of a stream, JSON
 //! <table> n <index id u32> 00|01                             items, bytes: i64, little-endian, for atomic addition
 //! <table> i <hash u64> <partition> [<sort>]                  row: see stored.rs
-//! <table> x <index id u32> <hash u64> <partition>{0,4} <sort>{0,4} 30 <base partition> [<base sort>]     empty
+//! <table> x <index id u32> <hash u64> <partition>{0,4} <sort>{0,4} 30 <base partition> [<base sort>]     empty; of vectors: see vector.rs
 //! <table> c <blob id 16> <chunk u16>                         up to 90,000 bytes of an item
 //! <table> v <incarnation u16> <versionstamp 10> <user version u16>       change record: see record.rs
 //! <table> l, o, s, m 05, m 06                                what is kept of the table's past: see history.rs
@@ -20,7 +20,8 @@
 //! The hash makes a Scan unordered, as on AWS, and its segments equal ranges. Tags tell partition from sort attributes,
 //! so a key decodes without its schema. Raw components are not escaped: the worst entry (2048 + 1024 + 2048 + 1024 zeros)
 //! stays far below FoundationDB's 10,000 bytes. Entries of equal index keys are ordered by the base key's bytes. The index of
-//! a table's time to live has no partition and one sort key, the number that says when the item expires.
+//! a table's time to live has no partition and one sort key, the number that says when the item expires; one of vectors has at most one
+//! partition attribute and no sort key.
 
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -52,7 +53,7 @@ pub struct PrimaryKey<'a> {
 /// An entry of an index: the index's own key, and the item it stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct IndexKey<'a> {
-    /// One to four values; none in the index of a time to live.
+    /// One to four values; none in the index of a time to live, and in one of vectors without a partition key.
     pub partition: &'a [KeyValue<'a>],
     /// None to four values.
     pub sort: &'a [KeyValue<'a>],

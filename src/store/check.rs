@@ -58,12 +58,13 @@ impl Store {
             derived.count(IndexId::TABLE.0, loaded.size);
             if let Some(time_to_live) = table.time_to_live.as_ref().filter(|found| found.status == IndexStatus::Active)
             {
-                derived.entries.extend(time_to_live.entry(space, &loaded.item, &key)?);
+                let entry = time_to_live.entry(space, &loaded.item, &key)?;
+                derived.entries.extend(entry.map(|entry| (entry, Vec::new())));
             }
             for index in table.indexes.iter().filter(|index| index.status == IndexStatus::Active) {
-                if let Some(entry) = super::write::entry_key(space, index, &loaded.item, &key)? {
+                if let Some(entry) = super::write::entry_of(space, index, &loaded.item, &key)? {
                     derived.count(index.id, index.projected_size(&table.key, &loaded.item, loaded.size));
-                    derived.entries.insert(entry);
+                    derived.entries.insert(entry.key, entry.value);
                 }
             }
         }
@@ -74,7 +75,7 @@ impl Store {
 /// What the rows say should be stored beside them.
 #[derive(Default)]
 struct Derived {
-    entries: BTreeSet<Vec<u8>>,
+    entries: BTreeMap<Vec<u8>, Vec<u8>>,
     counts: BTreeMap<u32, Statistics>,
     blobs: BTreeSet<[u8; 16]>,
 }
@@ -104,17 +105,23 @@ async fn check_indexes(
     for pair in all(transaction, jobs).await? {
         unsettled.push(keyspace.parse_job(&pair.key)?.index);
     }
-    let mut stored = BTreeSet::new();
+    let mut stored = BTreeMap::new();
     for pair in all(transaction, space.indexes()).await? {
         let (index, _) = space.parse_index_entry(&pair.key)?;
         if !unsettled.contains(&index.0) {
-            stored.insert(pair.key.to_vec());
+            stored.insert(pair.key.to_vec(), pair.value.to_vec());
         }
     }
-    for missing in rows.entries.difference(&stored) {
-        findings.push(format!("an index entry is missing: {missing:02x?}"));
+    for (entry, value) in &rows.entries {
+        match stored.get(entry) {
+            None => findings.push(format!("an index entry is missing: {entry:02x?}")),
+            Some(found) if found != value => {
+                findings.push(format!("an index entry holds what its row is not: {entry:02x?}"))
+            }
+            Some(_) => {}
+        }
     }
-    for extra in stored.difference(&rows.entries) {
+    for extra in stored.keys().filter(|entry| !rows.entries.contains_key(*entry)) {
         findings.push(format!("an index entry has no row: {extra:02x?}"));
     }
     Ok(())

@@ -1,7 +1,7 @@
 //! Secondary indexes: which entry an item has in an index, what the index shows of it, what changes when it changes.
 //!
-//! Entries hold keys only. What an index projects is taken from the row when it is read, in the same snapshot, so
-//! an item with twenty indexes costs twenty small entries and not twenty copies.
+//! Entries hold keys only, those of vector indexes the vector, too (`vector`). What an index projects is taken from the row when
+//! it is read, in the same snapshot, so an item with twenty indexes costs twenty small entries and not twenty copies.
 
 use super::{Index, IndexDefinition, IndexStatus, Key, KeySchema, Projection, Table};
 use crate::item::{AttributeValue, Item, Name};
@@ -22,6 +22,7 @@ impl Index {
             status,
             throughput: definition.throughput,
             capacity: definition.capacity.clone(),
+            vector: definition.vector.clone(),
         }
     }
 
@@ -50,7 +51,10 @@ impl Index {
     }
 
     fn shows(&self, table_key: &KeySchema, included: &[String], name: &str) -> bool {
-        self.key.contains(name) || table_key.contains(name) || included.iter().any(|other| other == name)
+        self.key.contains(name)
+            || table_key.contains(name)
+            || included.iter().any(|other| other == name)
+            || self.vector.as_ref().is_some_and(|settings| settings.shows(name))
     }
 
     /// Whether the index shows the same of both items.
@@ -64,13 +68,24 @@ impl Index {
         old.iter().filter(shown).eq(new.iter().filter(shown))
     }
 
-    /// Bytes, by the item-size rule, of what the index shows of `item`, whose own size is `item_size`.
+    /// Bytes, by the item-size rule, of what the index shows of `item`, whose own size is `item_size`; a vector counts as the
+    /// 32-bit floats it is here.
     pub(super) fn projected_size(&self, table_key: &KeySchema, item: &Item, item_size: usize) -> usize {
-        let included: &[String] = match &self.projection {
-            Projection::All => return item_size,
-            Projection::KeysOnly => &[],
-            Projection::Include(names) => names,
+        let size = match &self.projection {
+            Projection::All => item_size,
+            Projection::KeysOnly => self.picked_size(table_key, &[], item),
+            Projection::Include(names) => self.picked_size(table_key, names, item),
         };
+        match &self.vector {
+            None => size,
+            Some(settings) => {
+                let own = item.get(&settings.attribute).map_or(0, AttributeValue::size);
+                size.saturating_sub(own) + settings.size()
+            }
+        }
+    }
+
+    fn picked_size(&self, table_key: &KeySchema, included: &[String], item: &Item) -> usize {
         item.iter()
             .filter(|(name, _)| self.shows(table_key, included, name))
             .map(|(name, value)| name.len() + value.size())

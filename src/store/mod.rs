@@ -14,6 +14,7 @@ mod check;
 mod checkpoint;
 mod commit_ids;
 mod copy;
+mod distance;
 mod expire;
 mod fill;
 mod follow;
@@ -28,6 +29,7 @@ pub mod read;
 mod record;
 mod restore;
 mod schema;
+mod search;
 mod services;
 mod settings;
 mod shared_clock;
@@ -40,6 +42,7 @@ mod token;
 mod transfer;
 mod trim;
 mod turn;
+mod vector;
 pub mod write;
 
 use std::future::Future;
@@ -51,12 +54,14 @@ pub use beside::{Policy, PolicyDocument, Tags};
 pub use checkpoint::{Checkpoint, Expected, Next, Resumed, StreamPlace};
 use commit_ids::commit_ids;
 pub use copy::{Copy, CopyError, Place, Reading, copy};
+pub use distance::DistanceFunction;
 pub use follow::{Changed, Ticket};
 pub use global_table::GlobalTable;
 pub use past::{AsOf, ItemsPage};
 pub use read::{Fetch, Page, Query, Scan, SortBound, Start};
 pub use record::{Image, Record, RecordKind, RecordPage, StoredPage, StoredRecord};
 pub use restore::RestoreFrom;
+pub use search::{Found, Search};
 pub use services::{Capacity, Destination, Insights, InsightsMode, Precision, Scaling, ScalingPolicy, Services};
 pub use settings::{
     CapacitySettings, ClassSetting, Encryption, OnDemand, OnDemandChange, PointInTime, Replica, ReplicaCapacity,
@@ -69,6 +74,7 @@ pub use table::{
     TimeToLive,
 };
 pub use token::ClientToken;
+pub use vector::{SearchAttribute, VectorFault, VectorSettings};
 pub use write::{Actor, Change, Row, Transaction, Written};
 
 use crate::clock::Clock;

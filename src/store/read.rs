@@ -21,7 +21,7 @@ use crate::kv::{self, Isolation, KeyValue, RangeRead};
 pub const PAGE_BYTES: usize = 1024 * 1024;
 
 /// How long a page is read, by the machine's time, before it is answered with what there is: a snapshot lives for five seconds.
-const PAGE_MILLIS: u64 = 3_000;
+pub(super) const PAGE_MILLIS: u64 = 3_000;
 /// How often a page is tried whole whose snapshot turns out too old on the way.
 const WHOLE_ATTEMPTS: usize = 3;
 

@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{CapacitySettings, OnDemandChange, Policy, Replication, Settings, TableClass, Tags};
+use super::{CapacitySettings, OnDemandChange, Policy, Replication, Settings, TableClass, Tags, VectorSettings};
 use crate::clock::Timestamp;
 use crate::item::{AttributeValue, Item};
 use crate::keyspace::{self, KeyValue, PrimaryKey};
@@ -176,6 +176,8 @@ pub enum Projection {
 pub enum IndexKind {
     Local,
     Global,
+    /// Has `vector`; its key is a partition attribute at most.
+    Vector,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -199,6 +201,8 @@ pub struct Index {
     pub throughput: Option<Throughput>,
     #[serde(default, skip_serializing_if = "CapacitySettings::is_default")]
     pub capacity: CapacitySettings,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vector: Option<VectorSettings>,
 }
 
 /// Provisioned capacity; accepted, reported, never enforced.
@@ -315,6 +319,10 @@ impl Table {
     pub fn global_indexes(&self) -> impl Iterator<Item = &Index> {
         self.indexes.iter().filter(|index| index.kind == IndexKind::Global)
     }
+
+    pub fn vector_indexes(&self) -> impl Iterator<Item = (&Index, &VectorSettings)> {
+        self.indexes.iter().filter_map(|index| Some((index, index.vector.as_ref()?)))
+    }
 }
 
 /// What a new table is made of; the store adds ids, times and labels.
@@ -343,6 +351,35 @@ pub struct IndexDefinition {
     pub throughput: Option<Throughput>,
     #[serde(default)]
     pub capacity: CapacitySettings,
+    #[serde(default)]
+    pub vector: Option<VectorSettings>,
+}
+
+impl IndexDefinition {
+    /// The attributes whose types the table's definitions have to tell: those of the key, and those that searches filter by.
+    pub fn typed_attributes(&self) -> impl Iterator<Item = &KeyAttribute> {
+        self.key.attributes().chain(self.vector.iter().flat_map(VectorSettings::filters))
+    }
+}
+
+impl Index {
+    /// As [`IndexDefinition::typed_attributes`].
+    pub fn typed_attributes(&self) -> impl Iterator<Item = &KeyAttribute> {
+        self.key.attributes().chain(self.vector.iter().flat_map(VectorSettings::filters))
+    }
+
+    /// What another index of its kind is made of.
+    pub fn definition(&self) -> IndexDefinition {
+        IndexDefinition {
+            name: self.name.clone(),
+            kind: self.kind,
+            key: self.key.clone(),
+            projection: self.projection.clone(),
+            throughput: self.throughput,
+            capacity: self.capacity.clone(),
+            vector: self.vector.clone(),
+        }
+    }
 }
 
 /// One change of a table's definition; `store` applies it in a transaction.
@@ -350,7 +387,7 @@ pub struct IndexDefinition {
 pub enum TableChange {
     EnableStream(StreamViewType),
     DisableStream,
-    CreateIndex(IndexDefinition),
+    CreateIndex(Box<IndexDefinition>),
     DeleteIndex(String),
     IndexThroughput(String, Throughput),
     AttributeDefinitions(Vec<KeyAttribute>),

@@ -139,7 +139,7 @@ impl Transaction {
         let mut entries = Vec::new();
         if let Some(stored) = &stored {
             for index in table.indexes.iter().filter(|index| index.status == IndexStatus::Creating) {
-                entries.extend(entry_key(&space, index, &stored.item, key)?.map(|entry| (index.id, entry)));
+                entries.extend(entry_of(&space, index, &stored.item, key)?.map(|entry| (index.id, entry.key)));
             }
         }
         let present = entries.iter().map(|(index, entry)| async move {
@@ -218,7 +218,7 @@ impl Transaction {
     ) -> Result<Option<(u32, usize, usize)>, Error> {
         let entry = |loaded: Option<&Loaded>| match loaded {
             None => Ok(None),
-            Some(loaded) => entry_key(space, index, &loaded.item, key),
+            Some(loaded) => entry_of(space, index, &loaded.item, key),
         };
         let (old_entry, new_entry) = (entry(old)?, entry(new)?);
         let old = old.filter(|_| old_entry.is_some());
@@ -226,13 +226,15 @@ impl Transaction {
         if old.is_none() && new.is_none() {
             return Ok(None);
         }
-        if old_entry != new_entry {
-            if let Some(old_entry) = &old_entry {
-                self.kv().clear(old_entry)?;
-            }
-            if let Some(new_entry) = &new_entry {
-                self.kv().set(new_entry, &[][..])?;
-            }
+        if let Some(old_entry) = &old_entry
+            && new_entry.as_ref().is_none_or(|new_entry| new_entry.key != old_entry.key)
+        {
+            self.kv().clear(&old_entry.key)?;
+        }
+        if let Some(new_entry) = &new_entry
+            && old_entry.as_ref() != Some(new_entry)
+        {
+            self.kv().set(&new_entry.key, new_entry.value.clone())?;
         }
         let size = |loaded: &Loaded| index.projected_size(&table.key, &loaded.item, loaded.size);
         let (old_size, new_size) = (old.map_or(0, size), new.map_or(0, size));
@@ -254,11 +256,11 @@ impl Transaction {
         key: &Key,
         loaded: &Loaded,
     ) -> Result<(), Error> {
-        let Some(entry) = entry_key(space, index, &loaded.item, key)? else { return Ok(()) };
-        if self.kv().get(&entry, Isolation::Serializable).await?.is_some() {
+        let Some(entry) = entry_of(space, index, &loaded.item, key)? else { return Ok(()) };
+        if self.kv().get(&entry.key, Isolation::Serializable).await?.is_some() {
             return Ok(());
         }
-        self.kv().set(&entry, &[][..])?;
+        self.kv().set(&entry.key, entry.value)?;
         let size = index.projected_size(&table.key, &loaded.item, loaded.size);
         self.count(space, IndexId(index.id), 1, 0, size)
     }
@@ -341,10 +343,25 @@ fn unchanged(old: Option<Loaded>) -> Written {
     Written { new: Some(old.item.clone()), old: Some(old.item), old_size: size, new_size: size, indexes: Vec::new() }
 }
 
-/// The key of an item's entry in an index, if it has one.
-pub(super) fn entry_key(space: &TableSpace, index: &Index, item: &Item, key: &Key) -> Result<Option<Vec<u8>>, Error> {
+/// An item's entry in an index.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Entry {
+    pub(super) key: Vec<u8>,
+    /// Empty but in indexes of vectors.
+    pub(super) value: Vec<u8>,
+}
+
+/// An item's entry in an index, if it has one.
+pub(super) fn entry_of(space: &TableSpace, index: &Index, item: &Item, key: &Key) -> Result<Option<Entry>, Error> {
     let Some(index_key) = index.key_of(item) else { return Ok(None) };
+    let value = match &index.vector {
+        None => Vec::new(),
+        Some(settings) => match settings.entry(item)? {
+            Some(value) => value,
+            None => return Ok(None),
+        },
+    };
     let (partition, sort) = (key_values(&index_key.partition)?, key_values(&index_key.sort)?);
     let entry = IndexKey { partition: &partition, sort: &sort, base: key.primary()? };
-    Ok(Some(space.index_entry(IndexId(index.id), entry)))
+    Ok(Some(Entry { key: space.index_entry(IndexId(index.id), entry), value }))
 }

@@ -3,17 +3,17 @@
 
 use super::expression::{Action, Condition, Operand, Path, Step};
 use super::operation::{Guarded, Operation, Returns, Write};
-use super::schema::{Index, Key, Kind, Projection, Table, View};
+use super::schema::{Attribute, Index, Key, Kind, Projection, Table, Vector, View};
 use super::state::State;
 use super::value::{Item, Value};
 
 /// The attributes that are no key of any table.
-const FREE: [&str; 12] = ["a", "b", "c", "d", "e", "f", "t", "u", "g", "r", "h", "l"];
+const FREE: [&str; 13] = ["a", "b", "c", "d", "e", "f", "t", "u", "g", "r", "h", "l", "v"];
 
 /// The three tables of a run: each type of key, each projection, each view as seeds go by.
 pub fn tables(seed: u64) -> Vec<Table> {
     let view = |offset: u64| View::ALL[usize::try_from((seed + offset) % 4).unwrap_or(0)];
-    let index = |name, local, key, projection| Index { name, local, key, projection };
+    let index = |name, local, key, projection| Index { name, local, key, projection, vector: None };
     let orders = Key::new(&[("pk", Kind::S)], &[("sk", Kind::N)]);
     let blobs = Key::new(&[("id", Kind::B)], &[("at", Kind::S)]);
     let local = |key: &Key| Key { sort: Key::new(&[], &[("l", Kind::S)]).sort, ..key.clone() };
@@ -23,6 +23,7 @@ pub fn tables(seed: u64) -> Vec<Table> {
             indexes: vec![
                 index("by_l", true, local(&orders), Projection::KeysOnly),
                 index("by_g", false, Key::new(&[("g", Kind::S)], &[("r", Kind::N)]), Projection::All),
+                of_vectors("near", Key::new(&[], &[]), "EUCLIDEAN", "r", Projection::All),
             ],
             key: orders,
             view: Some(View::NewAndOldImages),
@@ -38,6 +39,7 @@ pub fn tables(seed: u64) -> Vec<Table> {
                     Key::new(&[("g", Kind::S), ("r", Kind::N)], &[("h", Kind::B), ("a", Kind::N)]),
                     Projection::Include(&["b", "e"]),
                 ),
+                of_vectors("near_g", Key::new(&[("g", Kind::S)], &[]), "COSINE", "a", Projection::Include(&["b"])),
             ],
             key: Key::new(&[("id", Kind::N)], &[]),
             view: Some(view(0)),
@@ -56,12 +58,26 @@ pub fn tables(seed: u64) -> Vec<Table> {
 
 /// Indexes that are added to tables that have rows.
 pub fn late_indexes() -> Vec<Index> {
-    let index = |name, key, projection| Index { name, local: false, key, projection };
+    let index = |name, key, projection| Index { name, local: false, key, projection, vector: None };
     vec![
         index("late_all", Key::new(&[("r", Kind::N)], &[("g", Kind::S)]), Projection::All),
         index("late_keys", Key::new(&[("b", Kind::S)], &[]), Projection::KeysOnly),
         index("late_many", Key::new(&[("g", Kind::S), ("h", Kind::B)], &[("r", Kind::N)]), Projection::Include(&["a"])),
+        of_vectors("late_near", Key::new(&[], &[]), "DOT_PRODUCT", "r", Projection::KeysOnly),
+        of_vectors("late_near_h", Key::new(&[("h", Kind::B)], &[]), "COSINE", "r", Projection::All),
     ]
+}
+
+/// An index of the vectors `v`, to be filtered by a number.
+fn of_vectors(
+    name: &'static str,
+    key: Key,
+    distance: &'static str,
+    filter: &'static str,
+    projection: Projection,
+) -> Index {
+    let filter = Attribute { name: filter, kind: Kind::N };
+    Index { name, local: false, key, projection, vector: Some(Vector { attribute: "v", distance, filter }) }
 }
 
 pub fn pick<T: Clone>(random: &mut fastrand::Rng, pool: &[T]) -> T {
@@ -118,6 +134,7 @@ impl Generator<'_> {
             "d" => Value::NS((0..self.random.u8(1..4)).map(|_| number(self.random)).collect()),
             "t" => Value::BS((0..self.random.u8(1..3)).map(|_| vec![self.random.u8(0..4)]).collect()),
             "e" => self.list(),
+            "v" => self.vector(),
             "f" => {
                 let mut map = Item::from([("x".to_owned(), Value::N(number(self.random)))]);
                 if !self.one_in(3) {
@@ -135,6 +152,12 @@ impl Generator<'_> {
 
     fn word(&mut self) -> String {
         (pick(self.random, &["x", "xy", "xyz", "é", "y", "日本"])).to_owned()
+    }
+
+    /// Three numbers, hardly ever more or fewer.
+    pub fn vector(&mut self) -> Value {
+        let dimensions = if self.one_in(12) { self.random.usize(0..5) } else { Vector::DIMENSIONS };
+        Value::L((0..dimensions).map(|_| Value::N(self.random.i64(-4..5) * 50)).collect())
     }
 
     fn list(&mut self) -> Value {
@@ -176,11 +199,10 @@ impl Generator<'_> {
 
     /// Most items should be accepted: takes out what an index would refuse.
     fn repair_index_keys(&self, table: usize, item: &mut Item) {
-        for attribute in self.state.tables[table].schema.indexes.iter().flat_map(|index| index.key.attributes()) {
-            if item.get(attribute.name).is_some_and(|value| !attribute.kind.fits(value)) {
-                item.remove(attribute.name);
-            }
-        }
+        let schema = &self.state.tables[table].schema;
+        let key = schema.key.of(item);
+        schema.repair(item);
+        item.extend(key);
     }
 
     /// More than a row holds inline; rarely hundreds of kilobytes.
@@ -195,7 +217,7 @@ impl Generator<'_> {
     }
 
     fn path(&mut self) -> Path {
-        let nested: [(&'static str, &[Step]); 7] = [
+        let nested: [(&'static str, &[Step]); 8] = [
             ("f", &[Step::Name("x")]),
             ("f", &[Step::Name("y"), Step::Name("z")]),
             ("f", &[Step::Name("y")]),
@@ -203,6 +225,7 @@ impl Generator<'_> {
             ("f", &[Step::Name("w"), Step::Index(7)]),
             ("e", &[Step::Index(0)]),
             ("e", &[Step::Index(2)]),
+            ("v", &[Step::Index(1)]),
         ];
         if self.one_in(3) {
             let (root, steps) = pick(self.random, &nested);

@@ -9,7 +9,7 @@ use serde_json::{Value as Json, json};
 use super::client::Client;
 use super::expression::{Condition, Path, Step, Writer, projected};
 use super::generate::{Generator, pick};
-use super::schema::{Attribute, Index, Kind};
+use super::schema::{Attribute, Index, Kind, Vector};
 use super::state::{State, Table};
 use super::value::{Item, Value, item_from_json, item_to_json, items_from_json};
 
@@ -29,6 +29,7 @@ pub enum Read {
     TransactGet(Vec<(usize, Item)>),
     Query { source: Source, partition: Vec<Value>, equal: Vec<Value>, bound: Bounded, forward: bool },
     Scan { source: Source, segments: u32 },
+    Search(Search),
     Describe { table: usize },
 }
 
@@ -72,8 +73,29 @@ impl Generator<'_> {
                 let segments = if self.random.bool() { 1 } else { self.random.u32(2..5) };
                 Read::Scan { source: self.source(table, true), segments }
             }
+            18 => self.search().map_or(Read::Describe { table }, Read::Search),
             _ => Read::Describe { table },
         }
+    }
+
+    fn search(&mut self) -> Option<Search> {
+        let all = self.state.tables.iter().enumerate().filter(|(_, table)| table.exists);
+        let of_vectors = all.flat_map(|(table, of)| of.schema.indexes.iter().map(move |index| (table, index)));
+        let of_vectors: Vec<_> = of_vectors.filter(|(_, index)| index.vector.is_some()).collect();
+        if of_vectors.is_empty() {
+            return None;
+        }
+        let (table, index) = pick(self.random, &of_vectors);
+        let partition = index.key.partition.first().map(|attribute| self.key_value(attribute.kind));
+        let comparator = pick(self.random, &["=", "<>", "<", "<=", ">", ">="]);
+        let filter = index.vector.as_ref().filter(|_| self.random.bool());
+        let filter = filter.map(|vector| (Path::of(vector.filter.name), comparator, self.key_value(Kind::N)));
+        let vector = loop {
+            if let Some(vector) = Vector::components(&self.vector()) {
+                break vector;
+            }
+        };
+        Some(Search { table, index: index.clone(), partition, filter, vector, most: self.random.usize(1..8) })
     }
 
     fn different_keys(&mut self) -> Vec<(usize, Item)> {
@@ -90,8 +112,9 @@ impl Generator<'_> {
 
     fn source(&mut self, table: usize, may_be_whole: bool) -> Source {
         let indexes = &self.state.tables[table].schema.indexes;
+        let indexes: Vec<&Index> = indexes.iter().filter(|index| index.vector.is_none()).collect();
         let chosen = self.random.usize(..=indexes.len());
-        let index = indexes.get(chosen).cloned();
+        let index = indexes.get(chosen).map(|index| (*index).clone());
         let whole = may_be_whole && index.as_ref().is_some_and(|index| index.local) && self.random.bool();
         // The attribute is a key of nothing.
         let filter = (self.random.u8(0..4) == 0).then(|| {
@@ -165,8 +188,113 @@ impl Read {
                 shape.ask(client, state, random)
             }
             Self::Scan { source, segments } => scan(client, state, source, *segments, random),
+            Self::Search(search) => search.ask(client, state, random),
             Self::Describe { table } => describe(client, &state.tables[*table]),
         }
+    }
+}
+
+/// A search of an index of vectors.
+#[derive(Clone, Debug)]
+pub struct Search {
+    table: usize,
+    index: Index,
+    partition: Option<Value>,
+    filter: Option<(Path, &'static str, Value)>,
+    vector: Vec<f64>,
+    most: usize,
+}
+
+impl Search {
+    fn ask(&self, client: &Client, state: &State, random: &mut fastrand::Rng) -> Result<(), Error> {
+        let table = &state.tables[self.table];
+        let mut request = json!({
+            "TableName": table.schema.name,
+            "IndexName": self.index.name,
+            "TopK": self.most,
+            "SearchVector": self.vector.iter().map(|component| json!({ "N": component.to_string() })).collect::<Vec<_>>(),
+        });
+        let mut writer = Writer::new(random);
+        let partition = self.index.key.partition.iter().zip(&self.partition);
+        let mut tests: Vec<String> = partition
+            .map(|(attribute, value)| format!("{} = {}", writer.name(attribute.name), writer.value(value)))
+            .collect();
+        if let Some((path, comparator, value)) = &self.filter {
+            tests.push(format!("{} {comparator} {}", writer.name(path.root), writer.value(value)));
+        }
+        if !tests.is_empty() {
+            request["SearchConditionExpression"] = tests.join(" AND ").into();
+        }
+        writer.finish(&mut request);
+        let answer = client.call(Operation::SearchVectors, &request)?;
+
+        let is_searched = |item: &&Item| {
+            let mut partition = self.index.key.partition.iter().zip(&self.partition);
+            partition.all(|(attribute, value)| item.get(attribute.name) == Some(value)) && self.passes(item)
+        };
+        let expected: BTreeMap<Item, (Item, f64)> = table
+            .indexed(&self.index)
+            .filter(is_searched)
+            .map(|item| {
+                let key = table.schema.key.of(item);
+                (key, (self.index.shown(&table.schema.key, item), self.score(item)))
+            })
+            .collect();
+        let results = answer["SearchResults"].as_array().expect("results");
+        let mut best: Vec<f64> = expected.values().map(|(_, score)| self.rank(*score)).collect();
+        best.sort_by(f64::total_cmp);
+        best.truncate(self.most);
+        let found: Vec<f64> =
+            results.iter().map(|result| self.rank(result["Score"].as_f64().expect("a score"))).collect();
+        let is_near = |(one, two): (&f64, &f64)| (one - two).abs() < 1e-5;
+        assert!(
+            found.len() == best.len() && found.iter().zip(&best).all(is_near),
+            "{request}: {found:?}, not {best:?}"
+        );
+        assert!(found.is_sorted(), "the order of {request}: {found:?}");
+        let mut seen = Vec::new();
+        for result in results {
+            let item = item_from_json(&result["Item"]);
+            let key = table.schema.key.of(&item);
+            let (shown, score) = expected.get(&key).unwrap_or_else(|| panic!("{request}: {key:?} is not searched"));
+            assert_eq!(item, *shown, "{request}");
+            assert!(is_near((&result["Score"].as_f64().expect("a score"), score)), "{request}: {key:?}");
+            assert!(!seen.contains(&key), "{request}: {key:?} twice");
+            seen.push(key);
+        }
+        Ok(())
+    }
+
+    fn passes(&self, item: &Item) -> bool {
+        let (Some(vector), Some((path, comparator, value))) = (&self.index.vector, &self.filter) else { return true };
+        // What is of another type than the attribute's is not in the index.
+        let fitting = item.get(vector.filter.name).filter(|value| vector.filter.kind.fits(value));
+        let known: Item = fitting.into_iter().map(|value| (vector.filter.name.to_owned(), value.clone())).collect();
+        Condition::Compare(path.clone(), comparator, value.clone()).holds(&known)
+    }
+
+    fn distance(&self) -> &'static str {
+        self.index.vector.as_ref().map_or("", |vector| vector.distance)
+    }
+
+    fn score(&self, item: &Item) -> f64 {
+        let attribute = self.index.vector.as_ref().map_or("", |vector| vector.attribute);
+        let other = item.get(attribute).and_then(Vector::components).expect("a vector");
+        let sum =
+            |of: fn(f64, f64) -> f64| self.vector.iter().zip(&other).map(|(one, two)| of(*one, *two)).sum::<f64>();
+        match self.distance() {
+            "DOT_PRODUCT" => sum(|one, two| one * two),
+            "EUCLIDEAN" => sum(|one, two| (one - two) * (one - two)).sqrt(),
+            _ => {
+                let squares = sum(|one, _| one * one) * sum(|_, two| two * two);
+                if squares == 0.0 { 1.0 } else { 1.0 - sum(|one, two| one * two) / squares.sqrt() }
+            }
+        }
+    }
+
+    /// What is nearer is less.
+    fn rank(&self, score: f64) -> f64 {
+        if self.distance() == "DOT_PRODUCT" { -score } else { score }
     }
 }
 
@@ -386,7 +514,7 @@ pub fn describe(client: &Client, table: &Table) -> Result<(), Error> {
     assert_eq!(description["TableStatus"], "ACTIVE");
     let view = description.pointer("/StreamSpecification/StreamViewType").and_then(Json::as_str);
     assert_eq!(view, table.schema.view.map(super::schema::View::name));
-    let described: Vec<&Json> = ["LocalSecondaryIndexes", "GlobalSecondaryIndexes"]
+    let described: Vec<&Json> = ["LocalSecondaryIndexes", "GlobalSecondaryIndexes", "VectorIndexes"]
         .iter()
         .flat_map(|member| description[member].as_array().into_iter().flatten())
         .collect();

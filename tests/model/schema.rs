@@ -71,11 +71,64 @@ pub enum Projection {
 pub struct Index {
     pub name: &'static str,
     pub local: bool,
+    /// Of an index of vectors: a partition attribute at most.
     pub key: Key,
     pub projection: Projection,
+    pub vector: Option<Vector>,
+}
+
+/// What makes an index one of vectors.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Vector {
+    pub attribute: &'static str,
+    pub distance: &'static str,
+    pub filter: Attribute,
+}
+
+impl Vector {
+    pub const DIMENSIONS: usize = 3;
+
+    /// The components of a value that is a vector.
+    pub fn components(value: &Value) -> Option<Vec<f64>> {
+        let Value::L(list) = value else { return None };
+        let component =
+            |value: &Value| if let Value::N(hundredths) = value { Some(*hundredths as f64 / 100.0) } else { None };
+        let components: Vec<f64> = list.iter().map(component).collect::<Option<_>>()?;
+        (components.len() == Self::DIMENSIONS).then_some(components)
+    }
 }
 
 impl Index {
+    /// Whether an item is in the index.
+    pub fn holds(&self, item: &Item) -> bool {
+        let has_vector =
+            |vector: &Vector| item.get(vector.attribute).is_some_and(|value| Vector::components(value).is_some());
+        self.key.is_complete_in(item) && self.vector.as_ref().is_none_or(has_vector)
+    }
+
+    /// The attributes whose types the table's definitions tell.
+    pub fn typed(&self) -> impl Iterator<Item = &Attribute> {
+        self.key.attributes().chain(self.vector.iter().map(|vector| &vector.filter))
+    }
+
+    /// Whether a value that an item has for an attribute is one that the index refuses.
+    fn refuses(&self, name: &str, value: &Value) -> bool {
+        let is_key = self
+            .key
+            .attributes()
+            .any(|attribute| attribute.name == name && (!attribute.kind.fits(value) || is_empty(value)));
+        let is_of_vectors = self.vector.as_ref().is_some_and(|vector| {
+            (vector.filter.name == name && !vector.filter.kind.fits(value))
+                || (vector.attribute == name && Vector::components(value).is_none())
+        });
+        is_key || is_of_vectors
+    }
+
+    /// The member of UpdateTable's request that makes and deletes it.
+    pub const fn updates(&self) -> &'static str {
+        if self.vector.is_some() { "VectorIndexUpdates" } else { "GlobalSecondaryIndexUpdates" }
+    }
+
     /// What the index shows of an item that is in it.
     pub fn shown(&self, table_key: &Key, item: &Item) -> Item {
         let shows = |name: &str| match self.projection {
@@ -84,7 +137,10 @@ impl Index {
             Projection::Include(names) => names.contains(&name),
         };
         item.iter()
-            .filter(|(name, _)| shows(name) || table_key.contains(name) || self.key.contains(name))
+            .filter(|(name, _)| self.vector.as_ref().is_none_or(|vector| vector.attribute != *name))
+            .filter(|(name, _)| {
+                shows(name) || table_key.contains(name) || self.typed().any(|attribute| attribute.name == *name)
+            })
             .map(|(name, value)| (name.clone(), value.clone()))
             .collect()
     }
@@ -95,7 +151,19 @@ impl Index {
             Projection::KeysOnly => json!({ "ProjectionType": "KEYS_ONLY" }),
             Projection::Include(names) => json!({ "ProjectionType": "INCLUDE", "NonKeyAttributes": names }),
         };
-        json!({ "IndexName": self.name, "KeySchema": self.key.to_json(), "Projection": projection })
+        let Some(vector) = &self.vector else {
+            return json!({ "IndexName": self.name, "KeySchema": self.key.to_json(), "Projection": projection });
+        };
+        let element = |attribute: &Attribute, kind: &str| json!({ "AttributeName": attribute.name, "SearchSchemaElementType": kind });
+        let partition = self.key.attributes().map(|attribute| element(attribute, "HASH"));
+        json!({
+            "IndexName": self.name,
+            "VectorAttribute": { "AttributeName": vector.attribute },
+            "Dimensions": Vector::DIMENSIONS,
+            "DistanceFunction": vector.distance,
+            "SearchSchema": partition.chain([element(&vector.filter, "INLINE_FILTER")]).collect::<Vec<_>>(),
+            "Projection": projection,
+        })
     }
 }
 
@@ -138,9 +206,9 @@ pub struct Table {
 
 impl Table {
     pub fn create_request(&self) -> Json {
-        let indexes = |local: bool| {
-            let of_kind: Vec<Json> =
-                self.indexes.iter().filter(|index| index.local == local).map(Index::to_json).collect();
+        let indexes = |local: bool, of_vectors: bool| {
+            let is_wanted = |index: &&Index| index.local == local && index.vector.is_some() == of_vectors;
+            let of_kind: Vec<Json> = self.indexes.iter().filter(is_wanted).map(Index::to_json).collect();
             if of_kind.is_empty() { Json::Null } else { of_kind.into() }
         };
         let mut request = json!({
@@ -148,8 +216,9 @@ impl Table {
             "AttributeDefinitions": attribute_definitions(&self.key, &self.indexes),
             "KeySchema": self.key.to_json(),
             "BillingMode": "PAY_PER_REQUEST",
-            "LocalSecondaryIndexes": indexes(true),
-            "GlobalSecondaryIndexes": indexes(false),
+            "LocalSecondaryIndexes": indexes(true, false),
+            "GlobalSecondaryIndexes": indexes(false, false),
+            "VectorIndexes": indexes(false, true),
             "StreamSpecification": self.view.map(stream_specification),
         });
         if let Some(members) = request.as_object_mut() {
@@ -158,12 +227,16 @@ impl Table {
         request
     }
 
-    /// Whether any of the `item`'s index key attributes is of a wrong type or empty.
+    /// Whether any of the `item`'s index key attributes is of a wrong type or empty, or what an index of vectors is about is not
+    /// what it must be.
     pub fn has_bad_index_key(&self, item: &Item, is_touched: impl Fn(&str) -> bool) -> bool {
-        self.indexes.iter().flat_map(|index| index.key.attributes()).any(|attribute| {
-            is_touched(attribute.name)
-                && item.get(attribute.name).is_some_and(|value| !attribute.kind.fits(value) || is_empty(value))
-        })
+        let mut touched = item.iter().filter(|(name, _)| is_touched(name));
+        touched.any(|(name, value)| self.indexes.iter().any(|index| index.refuses(name, value)))
+    }
+
+    /// Takes out of an item what its indexes refuse.
+    pub fn repair(&self, item: &mut Item) {
+        item.retain(|name, value| !self.indexes.iter().any(|index| index.refuses(name, value)));
     }
 
     /// An empty value for an index key: in a transaction the whole request's fault and not its action's.
@@ -179,7 +252,7 @@ fn is_empty(value: &Value) -> bool {
 
 pub fn attribute_definitions<'a>(key: &'a Key, indexes: impl IntoIterator<Item = &'a Index>) -> Json {
     let mut definitions: Vec<&Attribute> = Vec::new();
-    for attribute in key.attributes().chain(indexes.into_iter().flat_map(|index| index.key.attributes())) {
+    for attribute in key.attributes().chain(indexes.into_iter().flat_map(Index::typed)) {
         if !definitions.contains(&attribute) {
             definitions.push(attribute);
         }

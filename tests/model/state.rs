@@ -92,7 +92,7 @@ impl Stream {
 impl Table {
     /// The items that are in an index, whole.
     pub fn indexed<'s>(&'s self, index: &'s Index) -> impl Iterator<Item = &'s Item> {
-        self.items.values().filter(|item| index.key.is_complete_in(item))
+        self.items.values().filter(|item| index.holds(item))
     }
 }
 

@@ -278,11 +278,9 @@ impl World {
                 if global.is_empty() {
                     return;
                 }
-                let index = pick(&mut self.random, &global).name;
-                let request = json!({
-                    "TableName": name,
-                    "GlobalSecondaryIndexUpdates": [{ "Delete": { "IndexName": index } }],
-                });
+                let chosen = pick(&mut self.random, &global);
+                let index = chosen.name;
+                let request = json!({ "TableName": name, chosen.updates(): [{ "Delete": { "IndexName": index } }] });
                 if self.ask_to_alter(Api::UpdateTable, &request).is_some() {
                     self.state.tables[table].schema.indexes.retain(|other| other.name != index);
                 }
@@ -363,7 +361,7 @@ impl World {
         let request = json!({
             "TableName": name,
             "AttributeDefinitions": attribute_definitions(&schema.key, schema.indexes.iter().chain([index])),
-            "GlobalSecondaryIndexUpdates": [{ "Create": index.to_json() }],
+            index.updates(): [{ "Create": index.to_json() }],
         });
         if schema.indexes.iter().any(|other| other.name == index.name) {
             let again = self.client.insist(Api::UpdateTable, &request);

@@ -9,9 +9,7 @@ use crate::api::describe_table::no_such_table;
 use crate::api::resource::{ResourceArn, ResourceKind, TableName};
 use crate::api::tags;
 use crate::error::Error;
-use crate::store::{
-    IndexDefinition, IndexKind, Realm, Replica, Replication, Settings, Store, StreamViewType, Table, TableDefinition,
-};
+use crate::store::{Index, Realm, Replica, Replication, Settings, Store, StreamViewType, TableDefinition};
 
 pub(super) async fn define<'a>(
     store: &Store,
@@ -54,7 +52,7 @@ pub(super) async fn define<'a>(
         name: name.name.to_owned(),
         attribute_definitions: table.attribute_definitions.clone(),
         key: table.key.clone(),
-        indexes: indexes(&table),
+        indexes: table.indexes.iter().map(Index::definition).collect(),
         stream: Some(table.stream.as_ref().map_or(StreamViewType::NewAndOldImages, |stream| stream.view)),
         billing_mode: table.billing_mode,
         throughput: table.throughput,
@@ -69,21 +67,6 @@ pub(super) async fn define<'a>(
         policy: None,
     };
     Ok((name, definition))
-}
-
-/// In the order in which CreateTable has them: local ones first.
-fn indexes(table: &Table) -> Vec<IndexDefinition> {
-    let of = |kind: IndexKind| table.indexes.iter().filter(move |index| index.kind == kind);
-    let both = of(IndexKind::Local).chain(of(IndexKind::Global));
-    both.map(|index| IndexDefinition {
-        name: index.name.clone(),
-        kind: index.kind,
-        key: index.key.clone(),
-        projection: index.projection.clone(),
-        throughput: index.throughput,
-        capacity: index.capacity.clone(),
-    })
-    .collect()
 }
 
 impl Input {
@@ -101,6 +84,7 @@ impl Input {
             ("TableClass", self.table_class.is_some()),
             ("WarmThroughput", self.warm_throughput.is_some()),
             ("OnDemandThroughput", self.on_demand_throughput.is_some()),
+            ("VectorIndexes", self.vector_indexes.is_some()),
         ];
         members.into_iter().find(|(_, given)| *given).map(|(member, _)| member)
     }

@@ -201,10 +201,7 @@ fn every_rule_has_its_message() {
             }]}),
             format!("{invalid}ProjectionType is INCLUDE, but NonKeyAttributes is not specified"),
         ),
-        (
-            json!({"VectorIndexes": []}),
-            "fdyno does not implement the parameter VectorIndexes of CreateTable yet: the command fdyno compatibility lists what it does".to_owned(),
-        ),
+        (json!({"VectorIndexes": []}), format!("{invalid}List of VectorIndexes is empty")),
     ];
     for (changes, expected) in table {
         assert_eq!(message(changes), *expected, "{changes}");

@@ -96,6 +96,11 @@ const REQUESTS: &[(&str, &str, &str)] = &[
             "OnDemandThroughputOverride":{"MaxReadRequestUnits":1}}"#,
     ),
     ("dynamodb", "Scan", r#"{"TableName":"t","Segment":0,"TotalSegments":4,"ExclusiveStartKey":{"a":{"S":"x"}}}"#),
+    (
+        "dynamodb",
+        "SearchVectors",
+        r#"{"TableName":"t","IndexName":"idx","SearchVector":[{"N":"1"},{"N":"0.5"}],"TopK":5,"SearchConditionExpression":"a = :a","ExpressionAttributeValues":{":a":{"S":"x"}}}"#,
+    ),
     ("dynamodb", "TagResource", r#"{"ResourceArn":"a","Tags":[{"Key":"k","Value":"v"}]}"#),
     ("dynamodb", "TransactGetItems", r#"{"TransactItems":[{"Get":{"TableName":"t","Key":{"a":{"S":"x"}}}}]}"#),
     (

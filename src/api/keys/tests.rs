@@ -30,6 +30,7 @@ pub fn table() -> Table {
             status: IndexStatus::Active,
             throughput: None,
             capacity: Default::default(),
+            vector: None,
         }],
         next_index_id: 2,
         stream: None,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::super::capacity::Consumed;
 use super::super::keys;
-use super::super::page::{self, starting_key};
+use super::super::page::{self, not_searchable, starting_key};
 use super::super::query;
 use super::super::resource::TableName;
 use super::keyed::{Access, access, compare, is_keyed};
@@ -52,7 +52,12 @@ impl<'a> Reading<'a> {
         let name = TableName::parse(realm, &select.source.table)?;
         let table = store.table(&name.realm, name.name).await?;
         let reading = Self { select, given_name: &select.source.table, table };
-        refuse_multiple_attributes(reading.index()?)?;
+        let index = reading.index()?;
+        if let Some(index) = index.filter(|index| index.kind == IndexKind::Vector) {
+            let is_query = is_keyed(&index.key, reading.condition());
+            return Err(not_searchable(if is_query { "Query" } else { "Scan" }));
+        }
+        refuse_multiple_attributes(index)?;
         Ok(reading)
     }
 
@@ -125,7 +130,7 @@ impl<'a> Reading<'a> {
         match index.kind {
             _ if missing.is_empty() => Ok(Fetch::Projected),
             IndexKind::Local => Ok(Fetch::Whole),
-            IndexKind::Global => Err(Error::Validation(format!(
+            IndexKind::Global | IndexKind::Vector => Err(Error::Validation(format!(
                 "One or more parameter values were invalid: Global secondary index {} does not project [{}]",
                 index.name,
                 missing.join(", ")

@@ -53,7 +53,7 @@ impl Input {
     }
 
     /// What it may ask for, and whether it does. A structure without members asks for nothing.
-    fn concerns(&self) -> [bool; 12] {
+    fn concerns(&self) -> [bool; 13] {
         [
             self.billing_mode.is_some(),
             self.provisioned_throughput.is_some(),
@@ -67,6 +67,7 @@ impl Input {
             self.replica_updates.is_some(),
             self.global_table_settings_replication_mode.is_some(),
             self.disassociation_protection_enabled.is_some(),
+            self.vector_index_updates.is_some(),
         ]
     }
 
@@ -81,7 +82,8 @@ impl Input {
     fn makes_or_deletes_index(&self) -> (bool, bool) {
         let updates = || self.global_secondary_index_updates.iter().flatten();
         let makes = updates().any(|update| update.create.is_some());
-        (makes, makes || updates().any(|update| update.delete.is_some()))
+        let changes_vectors = self.vector_index_updates.is_some();
+        (makes, makes || changes_vectors || updates().any(|update| update.delete.is_some()))
     }
 }
 

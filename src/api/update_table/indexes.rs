@@ -1,14 +1,17 @@
-//! What UpdateTable does with global indexes: makes one, deletes one, changes the capacity of some.
+//! What UpdateTable does with global indexes: makes one, deletes one, changes the capacity of some. Of the making and deleting
+//! of an index, a vector index included, there is one at a time.
 
 use serde::Deserialize;
 
 use super::Input;
+use super::vectors::vector_changes;
 use crate::api::constraints::Constraints;
 use crate::api::create_table::{Indexes, MAX_GLOBAL_INDEXES};
 use crate::api::table_definition::{self as definition, AttributeDefinition, IndexInput, KeyNames, ThroughputInput};
 use crate::api::table_settings::{Of, OnDemandInput, WarmInput, check_maximum};
+use crate::api::vector_indexes;
 use crate::error::Error;
-use crate::store::{BillingMode, Index, IndexKind, KeyAttribute, Table, TableChange, Throughput};
+use crate::store::{BillingMode, Index, IndexDefinition, IndexKind, KeyAttribute, Table, TableChange, Throughput};
 
 /// Exactly one of its members is given.
 #[derive(Debug, Default, Deserialize)]
@@ -31,7 +34,7 @@ struct IndexCapacity {
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
 pub struct IndexName {
-    index_name: Option<String>,
+    pub(super) index_name: Option<String>,
 }
 
 impl IndexUpdate {
@@ -86,6 +89,9 @@ pub(super) fn index_changes(
         seen.push(name);
         made_or_deleted += usize::from(update.update.is_none());
     }
+    let vector_updates = input.vector_index_updates.as_deref();
+    vector_changes(table, &indexes, vector_updates, &mut index_changes)?;
+    made_or_deleted += vector_updates.map_or(0, <[_]>::len);
     if made_or_deleted > 1 {
         return Err(Error::LimitExceeded(
             "Subscriber limit exceeded: Only 1 online index can be created or deleted simultaneously per table"
@@ -93,9 +99,12 @@ pub(super) fn index_changes(
         ));
     }
     if billing_mode == BillingMode::Provisioned {
+        if table.vector_indexes().next().is_some() {
+            vector_indexes::check_billing(billing_mode)?;
+        }
         check_all_provisioned(table, &index_changes)?;
     }
-    if !updates.is_empty() {
+    if !index_changes.is_empty() {
         let kept = kept_attributes(table, attributes, &index_changes);
         if kept != table.attribute_definitions {
             changes.push(TableChange::AttributeDefinitions(kept));
@@ -139,7 +148,7 @@ fn index_change<'a>(
                      {MAX_GLOBAL_INDEXES}"
                 )));
             }
-            changes.push(TableChange::CreateIndex(indexes.build_one(IndexKind::Global, create)?));
+            changes.push(TableChange::CreateIndex(Box::new(indexes.build_one(IndexKind::Global, create)?)));
             Ok(name)
         }
         (None, Some(change), None) => {
@@ -252,16 +261,20 @@ fn merged_attributes(table: &Table, definitions: &[AttributeDefinition]) -> Resu
     Ok(merged)
 }
 
-/// Those of `attributes` that are part of a key once `changes` are made.
+/// Those of `attributes` that are part of a key, or searched by, once `changes` are made.
 fn kept_attributes(table: &Table, attributes: Vec<KeyAttribute>, changes: &[TableChange]) -> Vec<KeyAttribute> {
     let deleted =
         |name: &str| changes.iter().any(|change| matches!(change, TableChange::DeleteIndex(other) if other == name));
     let created = |attribute: &str| {
-        changes.iter().any(|change| matches!(change, TableChange::CreateIndex(index) if index.key.contains(attribute)))
+        let is_used = |index: &IndexDefinition| index.typed_attributes().any(|used| used.name == attribute);
+        changes.iter().any(|change| matches!(change, TableChange::CreateIndex(index) if is_used(index)))
     };
     let is_used = |name: &str| {
         table.key.contains(name)
-            || table.indexes.iter().any(|index| !deleted(&index.name) && index.key.contains(name))
+            || table
+                .indexes
+                .iter()
+                .any(|index| !deleted(&index.name) && index.typed_attributes().any(|attribute| attribute.name == name))
             || created(name)
     };
     attributes.into_iter().filter(|attribute| is_used(&attribute.name)).collect()

@@ -87,14 +87,15 @@ fn put(store: &Store, table: &Table, ids: std::ops::Range<usize>) -> Outcome {
 }
 
 fn new_index() -> TableChange {
-    TableChange::CreateIndex(IndexDefinition {
+    TableChange::CreateIndex(Box::new(IndexDefinition {
         name: "late".to_owned(),
         kind: IndexKind::Global,
         key: KeySchema { partition: vec![attribute("group")], sort: vec![] },
         projection: Projection::All,
         throughput: None,
         capacity: CapacitySettings::default(),
-    })
+        vector: None,
+    }))
 }
 
 fn records(store: &Store, stream: &Stream, start: &StreamStart) -> Result<Vec<Record>, Error> {
