@@ -134,18 +134,18 @@ def test_an_index_is_described(db, client):
 def test_a_vector_is_shown_only_when_asked_for_and_as_the_index_has_it(db, client):
     create(client, vectors(), vectors("keys", projection=KEYS_ONLY), vectors("some", projection=include("label")))
     exact = ["0.1", "16777217", "1.000000059604644775390625"]
-    put(client, "a", *exact, label=S("l"), other=S("o"))
+    put(client, "a", *exact, label=S("l"), leftover=S("o"))
     stored = client.get_item(TableName="docs", Key={"pk": S("a")})["Item"]["embedding"]
     assert stored == vector(*exact)
     for index, shown in (
-        ("near", {"pk": S("a"), "label": S("l"), "other": S("o")}),
+        ("near", {"pk": S("a"), "label": S("l"), "leftover": S("o")}),
         ("keys", {"pk": S("a")}),
         ("some", {"pk": S("a"), "label": S("l")}),
     ):
         assert search(client, *exact, index=index)[0]["Item"] == shown
-        asked = search(client, *exact, index=index, ProjectionExpression="other, embedding, nothing")[0]["Item"]
+        asked = search(client, *exact, index=index, ProjectionExpression="leftover, embedding, nothing")[0]["Item"]
         embedding = asked.pop("embedding")["L"]
-        assert asked == {name: value for name, value in shown.items() if name == "other"}
+        assert asked == {name: value for name, value in shown.items() if name == "leftover"}
         assert [component["N"] for component in embedding][:2] == ["0.1", "16777216"]
         assert [single(float(component["N"])) for component in embedding] == [single(float(number)) for number in exact]
     assert search(client, *exact, ProjectionExpression="#l", ExpressionAttributeNames={"#l": "label"})[0]["Item"] == {
