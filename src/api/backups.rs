@@ -11,6 +11,7 @@ use super::regions;
 use super::table_description::{
     EncryptionDescription, KeySchemaElement, OnDemandDescription, ProjectionDescription, StreamDescription, key_schema,
 };
+use super::vector_indexes::VectorIndexInfo;
 use super::wire::Timestamp;
 use crate::error::Error;
 use crate::store::{Backup, BackupKind, BackupStatus, BillingMode, Index, Realm, Table, Throughput};
@@ -120,6 +121,8 @@ pub struct Features {
     pub time_to_live_description: Option<TimeToLiveDescription>,
     #[serde(rename = "SSEDescription", skip_serializing_if = "Option::is_none")]
     pub sse_description: Option<EncryptionDescription>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub vector_indexes: Vec<VectorIndexInfo>,
 }
 
 #[derive(Debug, Serialize)]
@@ -232,6 +235,10 @@ impl Features {
                 .key_arn
                 .as_ref()
                 .map(|key| EncryptionDescription::new(key, "ENABLED")),
+            vector_indexes: table
+                .vector_indexes()
+                .map(|(index, settings)| VectorIndexInfo::new(index, settings))
+                .collect(),
         }
     }
 }

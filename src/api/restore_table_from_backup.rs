@@ -3,13 +3,14 @@
 use serde::{Deserialize, Serialize};
 
 use super::backups::BackupArn;
-use super::constraints::{Constraints, refuse_absent};
+use super::constraints::Constraints;
 use super::describe_backup::not_found;
-use super::parameters::{Given, Parameter, absent, different, done};
+use super::parameters::{Parameter, different, done};
 use super::restored_table::Overrides;
 use super::table_definition::{IndexInput, ThroughputInput};
 use super::table_description::{Shown, TableDescription};
 use super::table_settings::{EncryptionInput, OnDemandInput};
+use super::vector_indexes::VectorIndexInput;
 use crate::error::Error;
 use crate::store::{Realm, RestoreFrom, Statistics, Store};
 
@@ -22,7 +23,7 @@ pub const PARAMETERS: &[Parameter] = &[
     different("ProvisionedThroughputOverride", "kept and shown, never enforced"),
     different("OnDemandThroughputOverride", "kept and shown, never enforced"),
     different("SSESpecificationOverride", "kept and shown; nothing is encrypted, and a key need not exist"),
-    absent("VectorIndexOverride"),
+    done("VectorIndexOverride"),
 ];
 
 #[derive(Debug, Default, Deserialize)]
@@ -37,7 +38,7 @@ pub struct Input {
     on_demand_throughput_override: Option<OnDemandInput>,
     #[serde(rename = "SSESpecificationOverride")]
     sse_specification_override: Option<EncryptionInput>,
-    vector_index_override: Option<Given>,
+    vector_index_override: Option<Vec<VectorIndexInput>>,
 }
 
 #[derive(Debug, Serialize)]
@@ -57,13 +58,13 @@ pub async fn run(store: &Store, realm: &Realm, input: &Input) -> Result<Output, 
         billing_mode: input.billing_mode_override.as_deref(),
         global_indexes: input.global_secondary_index_override.as_deref(),
         local_indexes: input.local_secondary_index_override.as_deref(),
+        vector_indexes: input.vector_index_override.as_deref(),
         throughput: input.provisioned_throughput_override.as_ref(),
         on_demand: input.on_demand_throughput_override,
         encryption: input.sse_specification_override.as_ref(),
     };
     overrides.check(&mut constraints);
     let (target, arn) = constraints.finish((target, arn))?;
-    refuse_absent("RestoreTableFromBackup", &[("VectorIndexOverride", input.vector_index_override.is_some())])?;
     let arn = BackupArn::parse(realm, arn)?;
     overrides.check_region(realm, arn.region)?;
     let there = &Realm { account: realm.account.clone(), region: arn.region.to_owned() };

@@ -8,6 +8,7 @@ use super::constraints::{Constraints, values};
 use super::create_table::billing_mode;
 use super::table_definition::{self as definition, IndexInput, KeyNames, ThroughputInput};
 use super::table_settings::{EncryptionInput, Of, OnDemandInput, check_maximum, new_capacity};
+use super::vector_indexes::{self, VectorIndexInput};
 use crate::error::Error;
 use crate::store::{
     BillingMode, CapacitySettings, Encryption, Index, IndexDefinition, IndexKind, OnDemand, Projection, Realm,
@@ -20,6 +21,7 @@ pub struct Overrides<'a> {
     pub billing_mode: Option<&'a str>,
     pub global_indexes: Option<&'a [IndexInput]>,
     pub local_indexes: Option<&'a [IndexInput]>,
+    pub vector_indexes: Option<&'a [VectorIndexInput]>,
     pub throughput: Option<&'a ThroughputInput>,
     pub on_demand: Option<OnDemandInput>,
     pub encryption: Option<&'a EncryptionInput>,
@@ -35,6 +37,9 @@ impl Overrides<'_> {
         for (at, index) in self.local_indexes.unwrap_or_default().iter().enumerate() {
             let path = format!("localSecondaryIndexOverride.{}.member", at + 1);
             definition::check_index(constraints, &path, index, 2);
+        }
+        for (at, index) in self.vector_indexes.unwrap_or_default().iter().enumerate() {
+            index.check(constraints, &format!("vectorIndexOverride.{}.member", at + 1));
         }
         definition::check_throughput(constraints, "provisionedThroughputOverride", self.throughput);
         let kind = self.encryption.and_then(|encryption| encryption.sse_type.as_deref());
@@ -55,7 +60,7 @@ impl Overrides<'_> {
         check_maximum(realm, Of::Table, self.throughput)?;
         let locals = self.indexes(realm, source, IndexKind::Local, mode)?;
         let globals = self.indexes(realm, source, IndexKind::Global, mode)?;
-        let indexes = [locals, globals].concat();
+        let indexes = [locals, globals, self.vectors(source, mode)?].concat();
         for (at, index) in indexes.iter().enumerate() {
             if indexes.iter().skip(at + 1).any(|other| other.name == index.name) {
                 return Err(Error::Validation(format!(
@@ -64,7 +69,8 @@ impl Overrides<'_> {
                 )));
             }
         }
-        let is_used = |name: &str| source.key.contains(name) || indexes.iter().any(|index| index.key.contains(name));
+        let typed = || indexes.iter().flat_map(IndexDefinition::typed_attributes);
+        let is_used = |name: &str| source.key.contains(name) || typed().any(|attribute| attribute.name == name);
         let used = source.attribute_definitions.iter().filter(|attribute| is_used(&attribute.name));
         let key_arn = match self.encryption {
             Some(encryption) => encryption.key_arn(realm)?,
@@ -130,10 +136,7 @@ impl Overrides<'_> {
         kind: IndexKind,
         mode: BillingMode,
     ) -> Result<Vec<IndexDefinition>, Error> {
-        let given = match kind {
-            IndexKind::Local => self.local_indexes,
-            IndexKind::Global => self.global_indexes,
-        };
+        let given = if kind == IndexKind::Local { self.local_indexes } else { self.global_indexes };
         let mut left: Vec<&Index> = source.indexes.iter().filter(|index| index.kind == kind).collect();
         let Some(given) = given else { return left.into_iter().map(|index| kept(index, mode)).collect() };
         let mut indexes = Vec::with_capacity(given.len());
@@ -147,23 +150,41 @@ impl Overrides<'_> {
                     && names.by_ref().eq(key.all())
                     && same_projection(&index.projection, &projection)
             };
-            let Some(at) = left.iter().position(is_it) else {
-                return Err(invalid(&format!(
-                    "Index {name} does not match a secondary index that existed in the source table and cannot be created \
-                     during the restore operation"
-                )));
-            };
+            let at = left.iter().position(is_it).ok_or_else(|| no_such_index(&name))?;
             let found = left.remove(at);
             let throughput = self.index_throughput(input, &name, kind, mode)?;
             check_maximum(realm, Of::Index(&name), input.provisioned_throughput.as_ref())?;
-            let capacity = match kind {
-                IndexKind::Local => CapacitySettings::default(),
-                IndexKind::Global => {
-                    let (on_demand, warm) = (input.on_demand_throughput, input.warm_throughput);
-                    new_capacity(realm, Of::Index(&name), (mode, throughput), on_demand, warm)?
-                }
+            let capacity = if kind == IndexKind::Local {
+                CapacitySettings::default()
+            } else {
+                let (on_demand, warm) = (input.on_demand_throughput, input.warm_throughput);
+                new_capacity(realm, Of::Index(&name), (mode, throughput), on_demand, warm)?
             };
-            indexes.push(IndexDefinition { name, kind, key: found.key.clone(), projection, throughput, capacity });
+            indexes.push(IndexDefinition { name, projection, throughput, capacity, ..found.definition() });
+        }
+        Ok(indexes)
+    }
+
+    /// The vector indexes: those that the request names, or else all.
+    fn vectors(&self, source: &Table, mode: BillingMode) -> Result<Vec<IndexDefinition>, Error> {
+        let mut left: Vec<IndexDefinition> = source.vector_indexes().map(|(index, _)| index.definition()).collect();
+        let indexes = match self.vector_indexes {
+            None => left,
+            Some(given) => {
+                let mut indexes = Vec::with_capacity(given.len());
+                for input in given {
+                    let built = input.build(&source.attribute_definitions, &KeyNames::from(&source.key))?;
+                    let at = left.iter().position(|index| {
+                        index.vector == built.vector && same_projection(&index.projection, &built.projection)
+                    });
+                    let found = left.remove(at.ok_or_else(|| no_such_index(&built.name))?);
+                    indexes.push(IndexDefinition { name: built.name, ..found });
+                }
+                indexes
+            }
+        };
+        if !indexes.is_empty() {
+            vector_indexes::check_billing(mode)?;
         }
         Ok(indexes)
     }
@@ -199,14 +220,7 @@ fn kept(index: &Index, mode: BillingMode) -> Result<IndexDefinition, Error> {
         }
         _ => None,
     };
-    Ok(IndexDefinition {
-        name: index.name.clone(),
-        kind: index.kind,
-        key: index.key.clone(),
-        projection: index.projection.clone(),
-        throughput,
-        capacity: kept_capacity(&index.capacity, mode),
-    })
+    Ok(IndexDefinition { throughput, capacity: kept_capacity(&index.capacity, mode), ..index.definition() })
 }
 
 /// What is kept of it: how much is served on demand, at most.
@@ -225,6 +239,13 @@ fn same_projection(one: &Projection, other: &Projection) -> bool {
         }
         (one, other) => one == other,
     }
+}
+
+fn no_such_index(name: &str) -> Error {
+    invalid(&format!(
+        "Index {name} does not match a secondary index that existed in the source table and cannot be created during the \
+         restore operation"
+    ))
 }
 
 fn no_throughput(index: &str) -> Error {

@@ -207,6 +207,13 @@ pub struct KeyNames {
     pub sort: Vec<String>,
 }
 
+impl From<&KeySchema> for KeyNames {
+    fn from(key: &KeySchema) -> Self {
+        let names = |attributes: &[KeyAttribute]| attributes.iter().map(|attribute| attribute.name.clone()).collect();
+        Self { partition: names(&key.partition), sort: names(&key.sort) }
+    }
+}
+
 impl KeyNames {
     /// `several`: whether there may be more than one of each, as on global indexes, where four of each are the limit.
     pub fn of(schema: &[KeySchemaElement], several: bool) -> Result<Self, Error> {

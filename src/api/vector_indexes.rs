@@ -209,9 +209,10 @@ fn invalid(text: &str) -> Error {
     Error::Validation(format!("One or more parameter values were invalid: {text}"))
 }
 
+/// What a vector index is, as a description shows it and a backup keeps it.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "PascalCase")]
-pub struct VectorIndexDescription {
+pub struct VectorIndexInfo {
     index_name: String,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     search_schema: Vec<SearchElementDescription>,
@@ -219,6 +220,13 @@ pub struct VectorIndexDescription {
     vector_attribute: VectorAttributeDescription,
     dimensions: usize,
     distance_function: &'static str,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct VectorIndexDescription {
+    #[serde(flatten)]
+    info: VectorIndexInfo,
     index_status: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     backfilling: Option<bool>,
@@ -240,8 +248,8 @@ struct SearchElementDescription {
     search_schema_element_type: &'static str,
 }
 
-impl VectorIndexDescription {
-    pub fn new(table: &Table, index: &Index, settings: &VectorSettings, shown: Shown, counted: Statistics) -> Self {
+impl VectorIndexInfo {
+    pub fn new(index: &Index, settings: &VectorSettings) -> Self {
         let element = |element: &SearchAttribute| SearchElementDescription {
             attribute_name: element.attribute.name.clone(),
             search_schema_element_type: if element.is_partition { "HASH" } else { "INLINE_FILTER" },
@@ -253,6 +261,14 @@ impl VectorIndexDescription {
             vector_attribute: VectorAttributeDescription { attribute_name: settings.attribute.clone() },
             dimensions: settings.dimensions,
             distance_function: settings.distance.name(),
+        }
+    }
+}
+
+impl VectorIndexDescription {
+    pub fn new(table: &Table, index: &Index, settings: &VectorSettings, shown: Shown, counted: Statistics) -> Self {
+        Self {
+            info: VectorIndexInfo::new(index, settings),
             index_status: shown.status_of(index),
             backfilling: (index.status == IndexStatus::Creating).then_some(true),
             index_size_bytes: counted.bytes,

@@ -212,7 +212,7 @@ async fn check_blobs(
         if record.old.and_then(|old| old.blob()).is_some_and(|blob| !stored.contains(&blob.0)) {
             findings.push("a logged change points to a blob that is gone".to_owned());
         }
-        if record.frees.is_some_and(|blob| !owned.insert(blob.0) != twice.remove(&blob.0)) {
+        if record.frees.is_some_and(|blob| owned.insert(blob.0) == twice.remove(&blob.0)) {
             findings
                 .push("a blob of a logged change has two owners and no note, or a note and no other owner".to_owned());
         }

@@ -60,7 +60,7 @@ fn stored(store: &Store, table: Table) -> BTreeMap<Vec<u8>, Value> {
     assert!(findings.is_empty(), "{findings:#?}");
     let space = Keyspace::new(PREFIX).table(TableId(definition.id));
     let database = store.database();
-    let [items, counters, indexes] = space.without_stream();
+    let [items, others @ ..] = space.without_stream();
     let relative = |key: &[u8]| space.relative(key).expect("a key of the table").to_vec();
     let rows = pairs(database, items).into_iter().map(|(key, value)| {
         let row = match Stored::decode(&value).expect("a row") {
@@ -71,7 +71,7 @@ fn stored(store: &Store, table: Table) -> BTreeMap<Vec<u8>, Value> {
         };
         (relative(&key), row)
     });
-    let others = [counters, indexes].into_iter().flat_map(|range| pairs(database, range));
+    let others = others.into_iter().flat_map(|range| pairs(database, range));
     rows.chain(others.map(|(key, value)| (relative(&key), Value::Raw(value)))).collect()
 }
 

@@ -87,7 +87,9 @@ const REQUESTS: &[(&str, &str, &str)] = &[
         "dynamodb",
         "RestoreTableFromBackup",
         r#"{"TargetTableName":"t","BackupArn":"a","BillingModeOverride":"PROVISIONED","ProvisionedThroughputOverride":{"ReadCapacityUnits":1},
-            "GlobalSecondaryIndexOverride":[],"LocalSecondaryIndexOverride":[{"IndexName":"i"}],"SSESpecificationOverride":{"Enabled":true}}"#,
+            "GlobalSecondaryIndexOverride":[],"LocalSecondaryIndexOverride":[{"IndexName":"i"}],"SSESpecificationOverride":{"Enabled":true},
+            "VectorIndexOverride":[{"IndexName":"v","VectorAttribute":{"AttributeName":"a"},"Projection":{"ProjectionType":"ALL"},"Dimensions":2,
+            "DistanceFunction":"COSINE"}]}"#,
     ),
     (
         "dynamodb",

@@ -71,10 +71,7 @@ pub(super) fn index_changes(
     }
     let updates = updates.unwrap_or_default();
     let attributes = merged_attributes(table, input.attribute_definitions.as_deref().unwrap_or_default())?;
-    let table_key = KeyNames {
-        partition: table.key.partition.iter().map(|attribute| attribute.name.clone()).collect(),
-        sort: table.key.sort.iter().map(|attribute| attribute.name.clone()).collect(),
-    };
+    let table_key = KeyNames::from(&table.key);
     let indexes = Indexes { realm: &table.realm, billing_mode, attributes: &attributes, table_key: &table_key };
     let mut made_or_deleted = 0;
     let mut seen: Vec<&str> = Vec::new();
