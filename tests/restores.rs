@@ -17,12 +17,13 @@ mod seeds;
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::task::{Context, Waker};
 
 use fdyno::api::{self, Operation};
 use fdyno::clock::{Clock, Timestamp};
 use fdyno::error::Error;
 use fdyno::kv::{self, Database, DiskOptions, RangeRead, faults};
-use fdyno::store::{Realm, Store};
+use fdyno::store::{CopyError, Place, Realm, Store, copy};
 use futures_executor::block_on;
 use met::Met;
 use serde_json::{Value, json};
@@ -83,7 +84,48 @@ fn seconds(millis: i64) -> Value {
     Value::from(millis as f64 / 1000.0)
 }
 
-impl World<'_> {
+impl<'a> World<'a> {
+    fn new(engine: Engine, seed: u64, directory: Option<&'a Path>, aloud: bool, met: &'a Met) -> Self {
+        let mut world = Self {
+            engine,
+            store: None,
+            directory,
+            clock: Clock::deterministic(Timestamp(START), seed),
+            random: fastrand::Rng::with_seed(seed),
+            met,
+            seed,
+            aloud,
+            now: START,
+            items: Items::new(),
+            history: Vec::new(),
+            backups: Vec::new(),
+            recovery: None,
+            began: (START, Items::new()),
+            has_stream: false,
+            is_calm: false,
+        };
+        world.open();
+        world
+    }
+
+    fn create(&self) {
+        self.must(
+            "CreateTable",
+            &json!({
+                "TableName": "source", "BillingMode": "PAY_PER_REQUEST",
+                "AttributeDefinitions": [
+                    {"AttributeName": "pk", "AttributeType": "S"}, {"AttributeName": "sk", "AttributeType": "N"},
+                    {"AttributeName": "group", "AttributeType": "S"}
+                ],
+                "KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
+                "GlobalSecondaryIndexes": [{
+                    "IndexName": "by-group", "Projection": {"ProjectionType": "ALL"},
+                    "KeySchema": [{"AttributeName": "group", "KeyType": "HASH"}]
+                }]
+            }),
+        );
+    }
+
     fn store(&self) -> &Store {
         self.store.as_ref().expect("it is open")
     }
@@ -372,9 +414,39 @@ impl World<'_> {
         }
     }
 
+    /// Goes on in a copy, whose commits have another incarnation.
+    fn move_house(&mut self) {
+        if self.engine == Engine::Disk {
+            return;
+        }
+        let source = self.store().place();
+        let plan = faults::Plan::seeded(self.random.u64(..));
+        let plan = if self.random.bool() { plan.with_opaque_versions() } else { plan };
+        let database = match source.database.injected_faults() {
+            None => Database::memory(self.clock.clone()),
+            Some(faults) => {
+                faults.pause();
+                faults.flush();
+                Database::faults(self.clock.clone(), plan)
+            }
+        };
+        let place = Place { database, prefix: source.prefix.clone() };
+        while let Err(error) = block_on(copy(source.clone(), place.clone())) {
+            assert!(matches!(&error, CopyError::Failed(error) if is_injected(error)), "{error}");
+        }
+        self.store = loop {
+            match block_on(Store::open(place.database.clone(), place.prefix.clone())) {
+                Ok(store) => break Some(store),
+                Err(error) => assert!(is_injected(&error), "{error}"),
+            }
+        };
+        self.met.saw("a database that is moved");
+    }
+
     fn step(&mut self) {
         match self.random.u8(0..100) {
-            0..=59 => self.write(),
+            0..=58 => self.write(),
+            59 => self.move_house(),
             60..=79 => self.advance(),
             80..=81 => self.switch_recovery(),
             82..=83 => self.switch_stream(),
@@ -424,41 +496,8 @@ impl World<'_> {
 
 fn run(engine: Engine, seed: u64, aloud: bool, met: &Met) {
     let directory = (engine == Engine::Disk).then(place::place);
-    let clock = Clock::deterministic(Timestamp(START), seed);
-    let mut world = World {
-        engine,
-        store: None,
-        directory: directory.as_ref().map(tempfile::TempDir::path),
-        clock,
-        random: fastrand::Rng::with_seed(seed),
-        met,
-        seed,
-        aloud,
-        now: START,
-        items: Items::new(),
-        history: Vec::new(),
-        backups: Vec::new(),
-        recovery: None,
-        began: (START, Items::new()),
-        has_stream: false,
-        is_calm: false,
-    };
-    world.open();
-    world.must(
-        "CreateTable",
-        &json!({
-            "TableName": "source", "BillingMode": "PAY_PER_REQUEST",
-            "AttributeDefinitions": [
-                {"AttributeName": "pk", "AttributeType": "S"}, {"AttributeName": "sk", "AttributeType": "N"},
-                {"AttributeName": "group", "AttributeType": "S"}
-            ],
-            "KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
-            "GlobalSecondaryIndexes": [{
-                "IndexName": "by-group", "Projection": {"ProjectionType": "ALL"},
-                "KeySchema": [{"AttributeName": "group", "KeyType": "HASH"}]
-            }]
-        }),
-    );
+    let mut world = World::new(engine, seed, directory.as_ref().map(tempfile::TempDir::path), aloud, met);
+    world.create();
     world.write();
     while world.recovery.is_none() {
         world.switch_recovery();
@@ -487,7 +526,7 @@ fn run_all(engine: Engine, usual: u64, more: &[&'static str]) {
 
 #[test]
 fn a_table_in_memory_is_restored_to_any_second() {
-    run_all(Engine::Memory, 20, &[]);
+    run_all(Engine::Memory, 20, &["a database that is moved"]);
 }
 
 #[test]
@@ -497,5 +536,90 @@ fn a_table_on_disk_is_restored_to_any_second() {
 
 #[test]
 fn a_table_is_restored_to_any_second_whatever_fails() {
-    run_all(Engine::Faults, 20, &["a fault that surfaced"]);
+    run_all(Engine::Faults, 20, &["a fault that surfaced", "a database that is moved"]);
+}
+
+/// Who waits for long work is given a turn now and then: this one takes it to go away.
+#[test]
+fn a_restore_that_nobody_waits_for_is_finished_by_calls_and_can_only_be_described_until_then() {
+    let met = Met::default();
+    let mut world = World::new(Engine::Memory, 1, None, false, &met);
+    world.create();
+    let items = 4_000;
+    for first in (0..items).step_by(25) {
+        let put = |sk: i64| json!({"PutRequest": {"Item": {"pk": {"S": "p"}, "sk": {"N": sk.to_string()}}}});
+        let requests: Vec<Value> = (first..first + 25).map(put).collect();
+        world.must("BatchWriteItem", &json!({"RequestItems": {"source": requests}}));
+    }
+    let made = world.must("CreateBackup", &json!({"TableName": "source", "BackupName": "by-test"}));
+    let arn = &made["BackupDetails"]["BackupArn"];
+    let restore = json!({"BackupArn": arn, "TargetTableName": "restored"});
+    {
+        let body = restore.to_string();
+        let request = api::json::request(Operation::RestoreTableFromBackup, body.as_bytes()).expect("a request");
+        let realm = realm();
+        let mut forsaken = Box::pin(api::dispatch(world.store(), &realm, request));
+        assert!(forsaken.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    }
+    let described = || world.must("DescribeTable", &json!({"TableName": "restored"}))["Table"].clone();
+    let table = described();
+    assert_eq!(table["TableStatus"], "CREATING");
+    assert_eq!(table["GlobalSecondaryIndexes"][0]["IndexStatus"], "CREATING");
+    let summary = &table["RestoreSummary"];
+    assert_eq!((&summary["SourceBackupArn"], &summary["RestoreInProgress"]), (arn, &json!(true)));
+    let refused = |name: &str, more: Value| {
+        let mut request = json!({"TableName": "restored"});
+        request.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
+        let error = world.call(name, &request).expect_err("it is not there yet");
+        (error.shape().code, error.to_string())
+    };
+    let key = json!({"pk": {"S": "p"}, "sk": {"N": "1"}});
+    for (name, more) in [
+        ("GetItem", json!({"Key": key})),
+        ("PutItem", json!({"Item": key})),
+        ("UpdateTable", json!({"DeletionProtectionEnabled": true})),
+        ("DescribeTimeToLive", json!({})),
+        ("DescribeContributorInsights", json!({})),
+    ] {
+        assert_eq!(refused(name, more).0, "ResourceNotFoundException", "{name}");
+    }
+    let missing = ("TableNotFoundException", "Table not found: restored".to_owned());
+    assert_eq!(refused("DescribeContinuousBackups", json!({})), missing);
+    assert_eq!(refused("CreateBackup", json!({"BackupName": "another"})), missing);
+    let (code, message) = refused("DeleteTable", json!({}));
+    assert_eq!(code, "ResourceInUseException");
+    assert!(message.ends_with("Table is being created: restored"), "{message}");
+    let text = arn.as_str().expect("an ARN");
+    for (name, request, code, message) in [
+        (
+            "RestoreTableFromBackup",
+            restore.clone(),
+            "TableInUseException",
+            format!("Table: restored is already being restored from backup: {text}"),
+        ),
+        (
+            "RestoreTableFromBackup",
+            json!({"BackupArn": arn, "TargetTableName": "another"}),
+            "BackupInUseException",
+            format!("Backup is being used to restore another table: {text}"),
+        ),
+        (
+            "DeleteBackup",
+            json!({"BackupArn": arn}),
+            "BackupInUseException",
+            format!("Backup is being used to restore table: {text}"),
+        ),
+    ] {
+        let error = world.call(name, &request).expect_err("it is in use");
+        assert_eq!((error.shape().code, error.to_string()), (code, message));
+    }
+    // Its worker has been silent for a minute.
+    for _ in 0..2 {
+        block_on(world.store().advance(MINUTE)).expect("no faults");
+    }
+    let table = described();
+    assert_eq!((&table["TableStatus"], &table["ItemCount"]), (&json!("ACTIVE"), &json!(items)));
+    assert_eq!(table.get("RestoreSummary"), None);
+    world.is_sound("restored");
+    world.must("DeleteBackup", &json!({"BackupArn": arn}));
 }

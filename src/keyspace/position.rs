@@ -61,7 +61,7 @@ impl Position {
         bytes
     }
 
-    pub fn from_bytes(bytes: [u8; Self::BYTES]) -> Self {
+    pub const fn from_bytes(bytes: [u8; Self::BYTES]) -> Self {
         let [a, b, stamp @ .., y, z] = bytes;
         Self {
             incarnation: u16::from_be_bytes([a, b]),

@@ -57,7 +57,7 @@ pub use copy::{Copy, CopyError, Place, Reading, copy};
 pub use distance::DistanceFunction;
 pub use follow::{Changed, Ticket};
 pub use global_table::GlobalTable;
-pub use past::{AsOf, ItemsPage};
+pub use past::{AsOf, ItemsPage, NetChange, NetChangesPage};
 pub use read::{Fetch, Page, Query, Scan, SortBound, Start};
 pub use record::{Image, Record, RecordKind, RecordPage, StoredPage, StoredRecord};
 pub use restore::RestoreFrom;

@@ -8,15 +8,17 @@
 use std::collections::BTreeMap;
 
 use futures_util::future::try_join_all;
+use futures_util::try_join;
+use serde::{Deserialize, Serialize};
 
-use super::blob::Loaded;
+use super::blob::{Loaded, read_item};
 use super::history::{no_recovery, read_place};
 use super::schema::{no_such_table, read_definition, read_table};
 use super::{READS_AT_ONCE, Realm, Store, corrupt};
 use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::item::Item;
-use crate::keyspace::{KeyRange, Position, Record, Stored, TableId, TableSpace};
+use crate::keyspace::{self, KeyRange, Position, Record, Stored, TableId, TableSpace};
 use crate::kv::{self, Isolation, after_prefix};
 
 /// Entries of the log that are read at once, and their bytes.
@@ -25,20 +27,43 @@ const ENTRY_BYTES: usize = 500_000;
 /// Reads of such entries for one page, unless more are needed to get anywhere.
 const READS: usize = 32;
 
-/// A table as it was at a moment, while recovery to a point in time is on.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A table as it was at a moment, while recovery to a point in time is on. Who reads it in steps of a job keeps this with
+/// the job: asked for again, the same moment may mean more, if it is the present one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AsOf {
     pub realm: Realm,
     pub name: String,
     table_id: u64,
-    /// What was committed from here on is undone.
-    before: Position,
+    /// The place from which on what was committed is undone.
+    pub(super) before: [u8; Position::BYTES],
+}
+
+impl AsOf {
+    const fn before(&self) -> Position {
+        Position::from_bytes(self.before)
+    }
 }
 
 /// Some items of a table as it was.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ItemsPage {
     pub items: Vec<Item>,
+    /// Where the next page begins, if there may be one.
+    pub next: Option<Vec<u8>>,
+}
+
+/// What became of an item between two moments: of several changes the first's old image and the last's new one.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NetChange {
+    pub keys: Item,
+    pub old: Option<Item>,
+    pub new: Option<Item>,
+}
+
+/// Some of the items that were changed between two moments.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct NetChangesPage {
+    pub changes: Vec<NetChange>,
     /// Where the next page begins, if there may be one.
     pub next: Option<Vec<u8>>,
 }
@@ -66,7 +91,8 @@ impl Store {
             let table = read_table(self.keyspace(), &transaction, realm, name, Isolation::Snapshot).await?;
             let table = table.ok_or_else(no_such_table)?;
             let before = self.place_in_past(&transaction, &table, at).await?;
-            Ok(AsOf { realm: realm.clone(), name: name.to_owned(), table_id: table.id, before })
+            let (realm, name) = (realm.clone(), name.to_owned());
+            Ok(AsOf { realm, name, table_id: table.id, before: before.to_bytes() })
         })
         .await
     }
@@ -88,8 +114,27 @@ impl Store {
         let space = &self.keyspace().table(TableId(as_of.table_id));
         self.snapshot(|transaction| async move {
             self.check_past(&transaction, as_of, space).await?;
-            let page = read_past(&transaction, space, Some(as_of.before), cursor, (limit, bytes)).await?;
+            let page = read_past(&transaction, space, Some(as_of.before()), cursor, (limit, bytes)).await?;
             Ok(ItemsPage { items: page.items.into_iter().map(|past| past.item).collect(), next: page.next })
+        })
+        .await
+    }
+
+    /// One page of the items that were written between two moments of a table, with what they were before and after, in the order
+    /// of [`Store::items_as_of`] and under its rules; an item that was written and is what it was is among them.
+    ///
+    /// Errors: as [`Store::items_as_of`].
+    pub async fn changes_between(
+        &self,
+        (from, to): (&AsOf, &AsOf),
+        cursor: Option<&[u8]>,
+        limit: usize,
+        bytes: usize,
+    ) -> Result<NetChangesPage, Error> {
+        let space = &self.keyspace().table(TableId(from.table_id));
+        self.snapshot(|transaction| async move {
+            self.check_past(&transaction, from, space).await?;
+            read_changes(&transaction, space, [from.before(), to.before()], cursor, (limit, bytes)).await
         })
         .await
     }
@@ -101,7 +146,7 @@ impl Store {
         let start = read_place(kv, &space.log_start(), Isolation::Snapshot).await?;
         let trimmed = read_place(kv, &space.log_trimmed(), Isolation::Snapshot).await?;
         let is_kept =
-            start.is_some_and(|start| start < as_of.before) && trimmed.is_none_or(|trimmed| trimmed < as_of.before);
+            start.is_some_and(|start| start < as_of.before()) && trimmed.is_none_or(|trimmed| trimmed < as_of.before());
         if is_recoverable && is_kept { Ok(()) } else { Err(no_recovery(&as_of.name)) }
     }
 }
@@ -172,13 +217,66 @@ pub(super) async fn read_past(
     Ok(found)
 }
 
+/// A page of the items that changed between two places.
+async fn read_changes(
+    kv: &kv::Transaction,
+    space: &TableSpace,
+    [from, to]: [Position; 2],
+    cursor: Option<&[u8]>,
+    (limit, bytes): (usize, usize),
+) -> Result<NetChangesPage, Error> {
+    let all = space.items();
+    let begin = cursor.map_or_else(|| all.begin.clone(), |cursor| space.absolute(cursor));
+    let mut rows = KeyRange::new(begin.max(all.begin), all.end.clone());
+    let (mut found, mut sources, mut left) = (NetChangesPage::default(), BTreeMap::new(), bytes);
+    if rows.is_empty() {
+        return Ok(found);
+    }
+    rows.end = changed_since(kv, space, &rows, from, limit, &mut sources).await?;
+    for (row, source) in sources {
+        let Source::Change(first) = source else { continue };
+        if first >= to {
+            continue;
+        }
+        let between = KeyRange::new(space.change_of_item(&row, first)?, space.change_of_item(&row, to)?);
+        let last = kv.range(&between.into_read().snapshot().reversed().limited(1)).await?;
+        let last = last.pairs.first().ok_or_else(|| corrupt("an item's change that is gone"))?;
+        let places = [first, space.parse_change_of_item(&last.key)?.1];
+        let [first, last] = places.map(|place| read_change(kv, space, place));
+        let (first, last) = try_join!(first, last)?;
+        let (first, last) = (Record::decode(&first)?, Record::decode(&last)?);
+        let size: usize = [first.old, last.new].into_iter().flatten().map(|image| image.size()).sum();
+        if found.changes.len() == limit || !found.changes.is_empty() && size > left {
+            found.next = Some(space.relative(&row)?.to_vec());
+            return Ok(found);
+        }
+        left = left.saturating_sub(size);
+        let [old, new] = [first.old, last.new].map(|image| async move {
+            match image {
+                None => Ok(None),
+                Some(image) => read_item(kv, space, image, Isolation::Snapshot).await.map(Some),
+            }
+        });
+        let (old, new) = try_join!(old, new)?;
+        found.changes.push(NetChange { keys: keyspace::decode_item(first.keys)?, old, new });
+    }
+    if rows.end < all.end {
+        found.next = Some(space.relative(&rows.end)?.to_vec());
+    }
+    Ok(found)
+}
+
+async fn read_change(kv: &kv::Transaction, space: &TableSpace, place: Position) -> Result<kv::Bytes, Error> {
+    let change = kv.get(&space.change(place), Isolation::Snapshot).await?;
+    change.ok_or_else(|| corrupt("an item's change that is not in the log"))
+}
+
 /// The value that the row had, if there was one.
 async fn read_source(kv: &kv::Transaction, space: &TableSpace, source: &Source) -> Result<Option<kv::Bytes>, Error> {
     match source {
         Source::Row(value) => Ok(Some(kv::Bytes::clone(value))),
         Source::Change(place) => {
-            let change = kv.get(&space.change(*place), Isolation::Snapshot).await?;
-            let change = change.ok_or_else(|| corrupt("an item's change that is not in the log"))?;
+            let change = read_change(kv, space, *place).await?;
             Ok(Record::decode(&change)?.old.map(|old| old.encode().into()))
         }
     }

@@ -16,6 +16,8 @@ STREAMS = "--test streams on_one_thread"
 STORE = "--test store"
 FOLLOW = "--lib store::tests::follow"
 CHECKPOINTS = "--lib store::tests::checkpoints"
+RESTORES = "--lib store::tests::restores"
+IN_MEMORY = "--test restores a_table_in_memory"
 
 
 @dataclass(frozen=True)
@@ -430,6 +432,71 @@ MUTATIONS = [
         "self.put_record(id, space, &Record::release(blob)),\n",
         "",
         (f"{STORE} a_blob_that_a_closed_streams_records_show_outlives_its_row",),
+    ),
+    # What is kept of the past.
+    Mutation(
+        "log-nothing",
+        "Changes are not logged, though recovery to a point in time is on.",
+        "src/store/write.rs",
+        "        if table.is_logged() {\n",
+        "        if table.is_logged() && table.version == 0 {\n",
+        (IN_MEMORY, f"{RESTORES}::a_backup_is_the_table_as_it_was"),
+    ),
+    Mutation(
+        "restore-a-millisecond-before",
+        "What was committed at the very moment that is restored is left out.",
+        "src/store/history.rs",
+        "position_at(at.plus_millis(1))",
+        "position_at(at)",
+        (IN_MEMORY,),
+    ),
+    Mutation(
+        "undo-to-the-last-change",
+        "An item is restored to what it was before its last change, not before the first one after the moment.",
+        "src/store/past.rs",
+        "            if place >= before && !changed.contains_key(&row) {\n",
+        "            if place >= before {\n",
+        (IN_MEMORY, f"{RESTORES}::the_past_is_read_page_by_page"),
+    ),
+    Mutation(
+        "restore-what-was-made-since",
+        "An item that was not there at the moment is restored as it is now.",
+        "src/store/past.rs",
+        "        sources.entry(pair.key.to_vec()).or_insert(Source::Row(pair.value));\n",
+        "        sources.insert(pair.key.to_vec(), Source::Row(pair.value));\n",
+        (IN_MEMORY, f"{RESTORES}::a_backup_is_the_table_as_it_was"),
+    ),
+    Mutation(
+        "trim-what-is-held",
+        "The log is trimmed though something is being filled from it.",
+        "src/store/history.rs",
+        "            needed = Some(needed.map_or(held, |needed| needed.min(held)));\n",
+        "            needed = needed.map(|needed| needed.min(held));\n",
+        (f"{RESTORES}::a_restore_to_a_moment_outlives_the_end_of_the_recovery",),
+    ),
+    Mutation(
+        "sweep-what-is-held",
+        "The rows of a deleted table are swept while a backup is being made of them.",
+        "src/store/sweep.rs",
+        "        if !matches!(job.swept, Swept::Index(_)) && self.is_held(kv, id.table).await? {\n",
+        "        if matches!(job.swept, Swept::Index(_)) && self.is_held(kv, id.table).await? {\n",
+        (f"{RESTORES}::a_table_that_is_deleted_stays", IN_MEMORY),
+    ),
+    Mutation(
+        "free-what-the-log-shows",
+        "A large item that is replaced is freed at once though the log shows it.",
+        "src/store/write.rs",
+        "                Some(_) if table.is_logged() => Ok(()),\n",
+        "",
+        (IN_MEMORY,),
+    ),
+    Mutation(
+        "forget-that-two-own-a-blob",
+        "No note says that a change record and a logged change both show a large item.",
+        "src/store/history.rs",
+        "            self.kv().set(&space.owned_twice(blob), &[][..])?;\n",
+        "            let _ = blob;\n",
+        (f"{RESTORES}::a_large_item_lives_as_long_as_a_stream_or_the_log_shows_it", IN_MEMORY),
     ),
     Mutation(
         "trim-too-soon",

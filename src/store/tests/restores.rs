@@ -1,8 +1,9 @@
 //! Backups and restores while the source is written to, and where several processes share it: one dies, another goes on.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
+use crate::keyspace;
 use crate::kv::faults::Kind;
 use crate::store::backup::BackupStatus;
 use crate::store::restore::RestoreFrom;
@@ -252,6 +253,9 @@ fn the_past_is_read_page_by_page_while_it_changes_and_not_once_it_is_gone() -> O
         write(&other, 17, Some(&format!("{number}")))?;
     }
     let as_of = now(store.as_of(&realm(), "t", moment))?;
+    // As a job keeps it.
+    let kept = keyspace::encode_versioned_json(1, &as_of)?;
+    let as_of: AsOf = keyspace::decode_versioned_json(1, &kept)?;
     let read = |limit: usize, bytes: usize| -> Result<Vec<Item>, Error> {
         let (mut found, mut cursor) = (Vec::new(), None);
         for round in 0.. {
@@ -282,6 +286,56 @@ fn the_past_is_read_page_by_page_while_it_changes_and_not_once_it_is_gone() -> O
     now(store.change_table(&realm(), "t", &[recover(None)]))?;
     let page = now(store.items_as_of(&today, None, 10, 1_000));
     assert!(matches!(page, Err(Error::PointInTimeRecoveryUnavailable(_))));
+    Ok(())
+}
+
+#[test]
+fn what_changed_between_two_moments_is_told_once_for_each_item() -> Outcome {
+    let clock = frozen();
+    let [store, other] = processes(&clock)?;
+    table(&store, None)?;
+    now(store.change_table(&realm(), "t", &[recover(Some(1))]))?;
+    let mut states = Vec::new();
+    let mut random = fastrand::Rng::with_seed(11);
+    for _ in 0..6 {
+        for _ in 0..40 {
+            let note = format!(
+                "{}{}",
+                random.u8(..),
+                if random.u8(0..9) == 0 { "large ".repeat(3_000) } else { String::new() }
+            );
+            let store = if random.bool() { &store } else { &other };
+            write(store, random.usize(0..30), (random.u8(0..4) > 0).then_some(&note))?;
+        }
+        clock.advance(1_000);
+        states.push((now(store.as_of(&realm(), "t", clock.now()))?, items(&store, "t")?));
+        clock.advance(1_000);
+    }
+    for (from, before) in &states {
+        for (to, after) in &states {
+            let (mut changes, mut cursor) = (BTreeMap::new(), None);
+            loop {
+                let page = now(store.changes_between((from, to), cursor.as_deref(), 4, 30_000))?;
+                assert!(page.changes.len() <= 4);
+                for change in page.changes {
+                    let key = format!("{:?}", change.keys.get("id"));
+                    assert_eq!((change.old.as_ref(), change.new.as_ref()), (before.get(&key), after.get(&key)));
+                    assert!(changes.insert(key, change).is_none(), "told twice");
+                }
+                cursor = page.next;
+                if cursor.is_none() {
+                    break;
+                }
+            }
+            let ids = before.keys().chain(after.keys());
+            let different: BTreeSet<&String> = ids.filter(|id| before.get(*id) != after.get(*id)).collect();
+            if from.before <= to.before {
+                assert!(different.iter().all(|id| changes.contains_key(*id)), "something is missing");
+            } else {
+                assert!(changes.is_empty());
+            }
+        }
+    }
     Ok(())
 }
 
