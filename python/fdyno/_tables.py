@@ -96,7 +96,7 @@ class Tables:
             description = table.describe()
             indexes = [
                 index["IndexName"]
-                for kind in ("GlobalSecondaryIndexes", "LocalSecondaryIndexes")
+                for kind in ("GlobalSecondaryIndexes", "LocalSecondaryIndexes", "VectorIndexes")
                 for index in description.get(kind, [])
             ]
             stream = description.get("StreamSpecification", {}).get("StreamViewType", "")

@@ -46,7 +46,7 @@ const DIFFERENCES: &[(&str, &str)] = &[
     ),
     (
         "Transactions",
-        "What one request writes in one transaction (items, index entries, change records, and what was read for them) is bounded by 10,000,000 bytes, as on FoundationDB. A TransactWriteItems within DynamoDB's own limits fits unless long keys stand in many index entries: an entry holds the index's key and the table's, is counted once as written and once as in conflict, and the old entry of an item that is replaced counts likewise. A hundred items with table keys of 3,000 bytes and five indexes whose keys have 300 exceed it when all of them are replaced. Then it gets a ValidationException and nothing is written.",
+        "What one request writes in one transaction (items, index entries, change records, and what was read for them) is bounded by 10,000,000 bytes, as on FoundationDB. A TransactWriteItems within DynamoDB's own limits fits unless long keys stand in many index entries: an entry holds the index's key and the table's (one of a vector index the vector, too: 4 bytes a dimension), is counted once as written and once as in conflict, and the old entry of an item that is replaced counts likewise. A hundred items with table keys of 3,000 bytes and five indexes whose keys have 300 exceed it when all of them are replaced. Then it gets a ValidationException and nothing is written.",
     ),
     (
         "What a cluster cannot take",

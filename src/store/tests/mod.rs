@@ -12,6 +12,7 @@ mod restores;
 mod rounds;
 mod shared_clock;
 mod times;
+mod vectors;
 
 use std::future::Future;
 use std::pin::pin;
