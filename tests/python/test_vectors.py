@@ -686,3 +686,44 @@ def test_more_than_an_answer_holds_is_refused(db, client, refused):
         client.search_vectors(**request, IndexName="near")
     assert len(client.search_vectors(**request, IndexName="keys")["SearchResults"]) == 45
     assert len(client.search_vectors(**{**request, "TopK": 40}, IndexName="near")["SearchResults"]) == 40
+
+
+@pytest.mark.needs_model("RestoreTableFromBackup.VectorIndexOverride")
+def test_a_backup_keeps_them_and_a_restore_fills_them(db, client):
+    create(client, by_tenant(), vectors("near", projection=KEYS_ONLY), types=TENANTS)
+    for number in range(3):
+        put(client, str(number), number, 1, 0, tenant=S("a"), kind=S("x"), year=N(number))
+    made = client.create_backup(TableName="docs", BackupName="vectors")["BackupDetails"]["BackupArn"]
+    client.delete_item(TableName="docs", Key={"pk": S("1")})
+    features = client.describe_backup(BackupArn=made)["BackupDescription"]["SourceTableFeatureDetails"]
+    assert features["VectorIndexes"] == [by_tenant(), vectors("near", projection=KEYS_ONLY)]
+    request = {"BackupArn": made, "TargetTableName": "restored"}
+    client.restore_table_from_backup(**request)
+    table = client.describe_table(TableName="restored")["Table"]
+    assert [(index["IndexName"], index["ItemCount"]) for index in table["VectorIndexes"]] == [("by_tenant", 3), ("near", 3)]
+    assert {each["AttributeName"] for each in table["AttributeDefinitions"]} == {"pk", "tenant", "kind", "year"}
+    searched = client.search_vectors(
+        TableName="restored", IndexName="near", SearchVector=[N(1), N(1), N(0)], TopK=1
+    )
+    assert found(searched["SearchResults"]) == ["1"]
+    other = {**request, "TargetTableName": "fewer", "VectorIndexOverride": [vectors("renamed", projection=KEYS_ONLY)]}
+    client.restore_table_from_backup(**other)
+    table = client.describe_table(TableName="fewer")["Table"]
+    assert [index["IndexName"] for index in table["VectorIndexes"]] == ["renamed"]
+    assert {each["AttributeName"] for each in table["AttributeDefinitions"]} == {"pk"}
+    refusals = [
+        ({"VectorIndexOverride": [vectors("near", dimensions=4)]}, "Index near does not match a secondary index"),
+        (
+            {
+                "BillingModeOverride": "PROVISIONED",
+                "ProvisionedThroughputOverride": {"ReadCapacityUnits": 1, "WriteCapacityUnits": 1},
+            },
+            "Vector indexes are only supported for PAY_PER_REQUEST tables",
+        ),
+    ]
+    for more, words in refusals:
+        with pytest.raises(client.exceptions.ClientError, match=words):
+            client.restore_table_from_backup(**{**request, "TargetTableName": "refused", **more})
+    without = {**request, "TargetTableName": "without", "VectorIndexOverride": []}
+    client.restore_table_from_backup(**without)
+    assert "VectorIndexes" not in client.describe_table(TableName="without")["Table"]
