@@ -85,6 +85,16 @@ pub enum Error {
     ReplicaAlreadyExists(String),
     #[error("{0}")]
     IndexNotFound(String),
+    #[error("{0}")]
+    ImportNotFound(String),
+    #[error("{0}")]
+    ImportConflict(String),
+    #[error("{0}")]
+    ExportNotFound(String),
+    #[error("{0}")]
+    ExportConflict(String),
+    #[error("{0}")]
+    InvalidExportTime(String),
     #[error("The conditional request failed")]
     ConditionalCheckFailed { item: Option<Box<Item>> },
     #[error("{}", cancellation_message(.reasons))]
@@ -166,6 +176,11 @@ impl Error {
             Self::ReplicaNotFound(_) => (DynamoDb, "ReplicaNotFoundException", 400),
             Self::ReplicaAlreadyExists(_) => (DynamoDb, "ReplicaAlreadyExistsException", 400),
             Self::IndexNotFound(_) => (DynamoDb, "IndexNotFoundException", 400),
+            Self::ImportNotFound(_) => (DynamoDb, "ImportNotFoundException", 400),
+            Self::ImportConflict(_) => (DynamoDb, "ImportConflictException", 400),
+            Self::ExportNotFound(_) => (DynamoDb, "ExportNotFoundException", 400),
+            Self::ExportConflict(_) => (DynamoDb, "ExportConflictException", 400),
+            Self::InvalidExportTime(_) => (DynamoDb, "InvalidExportTimeException", 400),
             Self::ConditionalCheckFailed { .. } => (DynamoDb, "ConditionalCheckFailedException", 400),
             Self::TransactionCanceled { .. } => (DynamoDb, "TransactionCanceledException", 400),
             Self::DuplicateItem => (DynamoDb, "DuplicateItemException", 400),

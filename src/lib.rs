@@ -2,10 +2,11 @@
 //!
 //! The crate is a house of rooms whose doors open one way only:
 //! `kv <- keyspace <- store <- api <- http <- python`, with the pure rooms `item`, `expression` and `partiql` and the
-//! leaves `error`, `clock` and `fork` beside them. `tests/rooms.rs` reads the imports and fails when a door
+//! leaves `error`, `clock`, `bucket` and `fork` beside them. `tests/rooms.rs` reads the imports and fails when a door
 //! opens the wrong way. `docs/design.md` says what each room is for.
 
 pub mod api;
+pub mod bucket;
 pub mod clock;
 pub mod error;
 pub mod expression;

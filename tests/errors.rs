@@ -25,6 +25,11 @@ fn every_error() -> Vec<(Error, &'static str, u16)> {
         (Error::ReplicaNotFound(text()), "ReplicaNotFoundException", 400),
         (Error::ReplicaAlreadyExists(text()), "ReplicaAlreadyExistsException", 400),
         (Error::IndexNotFound(text()), "IndexNotFoundException", 400),
+        (Error::ImportNotFound(text()), "ImportNotFoundException", 400),
+        (Error::ImportConflict(text()), "ImportConflictException", 400),
+        (Error::ExportNotFound(text()), "ExportNotFoundException", 400),
+        (Error::ExportConflict(text()), "ExportConflictException", 400),
+        (Error::InvalidExportTime(text()), "InvalidExportTimeException", 400),
         (Error::ConditionalCheckFailed { item: None }, "ConditionalCheckFailedException", 400),
         (Error::TransactionCanceled { reasons: Vec::new() }, "TransactionCanceledException", 400),
         (Error::DuplicateItem, "DuplicateItemException", 400),
@@ -68,6 +73,11 @@ fn every_error() -> Vec<(Error, &'static str, u16)> {
             | Error::ReplicaNotFound(_)
             | Error::ReplicaAlreadyExists(_)
             | Error::IndexNotFound(_)
+            | Error::ImportNotFound(_)
+            | Error::ImportConflict(_)
+            | Error::ExportNotFound(_)
+            | Error::ExportConflict(_)
+            | Error::InvalidExportTime(_)
             | Error::ConditionalCheckFailed { .. }
             | Error::TransactionCanceled { .. }
             | Error::DuplicateItem

@@ -517,7 +517,7 @@ fn a_database_is_closed_when_its_last_handle_goes_though_items_expire_just_then(
         let durability = if round % 2 == 0 { Durability::Buffered } else { Durability::Fsync };
         let disk = DiskOptions { durability, ..DiskOptions::default() };
         let database = Database::disk(directory.path(), disk, Clock::system())?;
-        let store = futures_executor::block_on(Store::open_with(database, vec![], options))?;
+        let store = futures_executor::block_on(Store::open_with(database, vec![], options.clone()))?;
         let world = World { store, realm: world()?.realm };
         if round == 0 {
             create(&world, "sessions")?;

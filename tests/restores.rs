@@ -543,7 +543,7 @@ fn a_table_is_restored_to_any_second_whatever_fails() {
 #[test]
 fn a_restore_that_nobody_waits_for_is_finished_by_calls_and_can_only_be_described_until_then() {
     let met = Met::default();
-    let mut world = World::new(Engine::Memory, 1, None, false, &met);
+    let world = World::new(Engine::Memory, 1, None, false, &met);
     world.create();
     let items = 4_000;
     for first in (0..items).step_by(25) {

@@ -13,18 +13,19 @@ use std::path::{Path, PathBuf};
 const DOORS: &[(&str, &[&str])] = &[
     ("fork", &[]),
     ("clock", &["fork"]),
+    ("bucket", &[]),
     ("item", &[]),
     ("kv", &["clock", "fork"]),
     ("error", &["item", "kv"]),
     ("expression", &["item", "error"]),
     ("partiql", &["expression", "item", "error"]),
     ("keyspace", &["kv", "item", "clock", "error"]),
-    ("store", &["keyspace", "kv", "item", "error", "clock", "fork"]),
-    ("api", &["store", "partiql", "expression", "item", "error", "clock"]),
+    ("store", &["keyspace", "kv", "item", "error", "clock", "bucket", "fork"]),
+    ("api", &["store", "partiql", "expression", "item", "error", "clock", "bucket"]),
     // The two boundaries. HTTP is given an open database.
     ("http", &["api", "store", "error", "clock", "fork"]),
     // Python opens the house: it chooses an engine, starts the HTTP server, and otherwise speaks to `api`.
-    ("python", &["http", "api", "store", "kv", "item", "error", "clock", "fork"]),
+    ("python", &["http", "api", "store", "kv", "item", "error", "clock", "bucket", "fork"]),
 ];
 
 fn rust_files(folder: &Path, into: &mut Vec<PathBuf>) -> Result<(), Box<dyn Error>> {

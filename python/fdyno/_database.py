@@ -259,6 +259,9 @@ async def _finish(outcome: Any, operation: str) -> dict[str, Any]:
 #: What an acknowledged write to a database on disk survives.
 Durability = Literal["buffered", "fsync"]
 
+#: What names the folder of buckets, unless `connect` does.
+BUCKETS_VARIABLE = "FDYNO_BUCKETS"
+
 #: How often expired items are looked for, unless `connect` says otherwise.
 TTL_INTERVAL = timedelta(seconds=1)
 #: How long change records are kept, unless `connect` says otherwise: as long as DynamoDB keeps them.
@@ -273,6 +276,7 @@ def connect(
     client_library: str | os.PathLike[str] | None = None,
     ttl_interval: timedelta | float | None = TTL_INTERVAL,
     stream_retention: timedelta = STREAM_RETENTION,
+    buckets: str | os.PathLike[str] | None = None,
 ) -> Database:
     """Opens a database.
 
@@ -292,12 +296,15 @@ def connect(
     `ttl_interval` (a `timedelta`, or seconds) is how often items whose time to live is over are looked for and deleted;
     with `None` they stay, as on AWS they may for days. `stream_retention` is how long change records can be read. Both are
     times by the database's clock, and nothing of the database itself: processes that share one should agree.
+
+    `buckets` is a folder whose folders stand for S3's buckets: imports, exports and bulk operations read and write there, and
+    nowhere else. Without it ``FDYNO_BUCKETS`` names it; without either, these operations are refused.
     """
     if not re.fullmatch(r"[0-9]{12}", account):
         raise ValueError(f"{account!r} is no account id: twelve digits")
     if durability not in (None, "buffered", "fsync"):
         raise ValueError(f"durability={durability!r}: 'buffered' or 'fsync'")
-    behaviour = behaviour_of(ttl_interval, stream_retention)
+    behaviour = behaviour_of(ttl_interval, stream_retention, buckets)
     place = place_of(url)
     if durability is not None and not isinstance(place, str):
         raise ValueError(f"{url!r} has no durability: only 'file:' databases do")
@@ -315,14 +322,33 @@ def connect(
     return Database(_fdyno.Core.disk(place, durability == "fsync", account, behaviour))
 
 
-def behaviour_of(ttl_interval: timedelta | float | None, stream_retention: timedelta) -> tuple[int | None, int]:
-    """The milliseconds between two looks for expired items, if there are to be any, and those that records are kept."""
+def behaviour_of(
+    ttl_interval: timedelta | float | None,
+    stream_retention: timedelta,
+    buckets: str | os.PathLike[str] | None,
+) -> tuple[int | None, int, str | None]:
+    """The milliseconds between two looks for expired items, if there are to be any, and those that records are kept; where
+    buckets are."""
     if isinstance(ttl_interval, timedelta):
         ttl_interval = ttl_interval.total_seconds()
     if not isinstance(stream_retention, timedelta):
         raise TypeError(f"stream_retention={stream_retention!r}: a timedelta, timedelta(hours=24)")
     interval = None if ttl_interval is None else _milliseconds("ttl_interval", ttl_interval)
-    return interval, _milliseconds("stream_retention", stream_retention.total_seconds())
+    retention = _milliseconds("stream_retention", stream_retention.total_seconds())
+    return interval, retention, _folder_of(buckets)
+
+
+def _folder_of(buckets: str | os.PathLike[str] | None) -> str | None:
+    """The folder of buckets, absolute, so that it stays the same wherever the process goes."""
+    given = os.environ.get(BUCKETS_VARIABLE) if buckets is None else os.fsdecode(buckets)
+    if given is None:
+        return None
+    if not given:
+        raise ValueError("buckets='': the path of a folder, or None")
+    folder = os.path.abspath(os.path.expanduser(given))
+    if not os.path.isdir(folder):
+        raise ValueError(f"buckets={given!r}: there is no such folder")
+    return folder
 
 
 def _milliseconds(name: str, seconds: float) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import os
 import unittest
 from datetime import timedelta
 from types import TracebackType
@@ -24,20 +25,25 @@ class Local:
         account: str,
         ttl_interval: timedelta | float | None,
         stream_retention: timedelta,
+        buckets: str | os.PathLike[str] | None,
     ) -> None:
         # Refused here, not when the block is entered.
-        behaviour_of(ttl_interval, stream_retention)
+        behaviour_of(ttl_interval, stream_retention, buckets)
         self._passthrough = passthrough
         self._account = account
         self._ttl_interval = ttl_interval
         self._stream_retention = stream_retention
+        self._buckets = buckets
         self._activation: Activation | None = None
 
     def __enter__(self) -> Database:
         if self._activation is not None:
             raise RuntimeError("this fdyno.local() is entered already: call fdyno.local() for each block")
         database = connect(
-            account=self._account, ttl_interval=self._ttl_interval, stream_retention=self._stream_retention
+            account=self._account,
+            ttl_interval=self._ttl_interval,
+            stream_retention=self._stream_retention,
+            buckets=self._buckets,
         )
         self._activation = database.activate(passthrough=self._passthrough)
         return database
@@ -61,7 +67,7 @@ class Local:
         self.__exit__(kind, error, traceback)
 
     def _again(self) -> Local:
-        return Local(self._passthrough, self._account, self._ttl_interval, self._stream_retention)
+        return Local(self._passthrough, self._account, self._ttl_interval, self._stream_retention, self._buckets)
 
     def __call__(self, decorated: Decorated) -> Decorated:
         """A fresh database for each call of a function, or for each test of a class."""
@@ -123,6 +129,7 @@ def local(
     account: str = DEFAULT_ACCOUNT,
     ttl_interval: timedelta | float | None = TTL_INTERVAL,
     stream_retention: timedelta = STREAM_RETENTION,
+    buckets: str | os.PathLike[str] | None = None,
 ) -> Local: ...
 
 
@@ -134,12 +141,13 @@ def local(
     account: str = DEFAULT_ACCOUNT,
     ttl_interval: timedelta | float | None = TTL_INTERVAL,
     stream_retention: timedelta = STREAM_RETENTION,
+    buckets: str | os.PathLike[str] | None = None,
 ) -> Any:
     """A fresh in-memory database that every boto3 client of this process uses meanwhile.
 
     ``with fdyno.local() as db:``, ``async with``, or a decorator: ``@fdyno.local`` or ``@fdyno.local()`` on functions,
-    coroutine functions and test classes. Nests, and overlaps in threads and tasks: each sees its own. `ttl_interval` and
-    `stream_retention` are those of `connect`.
+    coroutine functions and test classes. Nests, and overlaps in threads and tasks: each sees its own. `ttl_interval`,
+    `stream_retention` and `buckets` are those of `connect`.
     """
-    manager = Local(passthrough, account, ttl_interval, stream_retention)
+    manager = Local(passthrough, account, ttl_interval, stream_retention, buckets)
     return manager if decorated is None else manager(decorated)

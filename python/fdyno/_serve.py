@@ -11,7 +11,7 @@ import socket
 from datetime import timedelta
 from typing import Any
 
-from ._database import DEFAULT_ACCOUNT, STREAM_RETENTION, TTL_INTERVAL, connect
+from ._database import BUCKETS_VARIABLE, DEFAULT_ACCOUNT, STREAM_RETENTION, TTL_INTERVAL, connect
 
 #: The pair of credentials that `fdyno serve` takes from the environment. Not AWS's own names: those are in every developer's
 #: environment, and would lock out clients that were given others.
@@ -29,6 +29,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="memory:",
         metavar="URL",
         help="memory: (default), file:DIRECTORY or fdb:CLUSTER_FILE",
+    )
+    parser.add_argument(
+        "--buckets",
+        metavar="DIR",
+        help=f"the folder whose folders stand for S3's buckets (default: {BUCKETS_VARIABLE} names it)",
     )
     parser.add_argument("--region", help="the region of unsigned requests (default: the configured one, or us-east-1)")
     parser.add_argument(
@@ -91,6 +96,7 @@ def serve(given: argparse.Namespace) -> int:
         durability=given.durability,
         ttl_interval=given.ttl_interval,
         stream_retention=given.stream_retention,
+        buckets=given.buckets,
     )
     with _signals() as ended, opened as database:
         server = database.serve(

@@ -58,6 +58,14 @@ pub mod values {
     pub const CONSISTENCY: &[&str] = &["EVENTUAL", "STRONG"];
     pub const DISASSOCIATION_MODE: &[&str] = &["WAIT_FOR_REPLICATION"];
     pub const SETTINGS_REPLICATION_MODE: &[&str] = &["ENABLED", "DISABLED", "ENABLED_WITH_OVERRIDES"];
+    pub const INPUT_FORMAT: &[&str] = &["CSV", "DYNAMODB_JSON", "ION"];
+    pub const BULK_INPUT_FORMAT: &[&str] = &["DYNAMODB_JSON", "ION"];
+    pub const OUTPUT_TYPE: &[&str] = &["CONDITION_CHECK_FAILURE", "ERROR"];
+    pub const PERFORMANCE_TIER: &[&str] = &["ACCELERATED", "STANDARD"];
+    pub const EXPORT_FORMAT: &[&str] = &["DYNAMODB_JSON", "ION"];
+    pub const EXPORT_VIEW_TYPE: &[&str] = &["NEW_AND_OLD_IMAGES", "NEW_IMAGE"];
+    pub const EXPORT_TYPE: &[&str] = &["FULL_EXPORT", "INCREMENTAL_EXPORT"];
+    pub const COMPRESSION: &[&str] = &["GZIP", "NONE", "ZSTD"];
     pub const SHARD_FILTER_TYPE: &[&str] = &["CHILD_SHARDS"];
 }
 
@@ -65,16 +73,24 @@ pub mod values {
 #[derive(Debug, Default)]
 pub struct Constraints {
     failures: Vec<String>,
+    /// What paths begin with.
+    within: &'static str,
 }
 
 impl Constraints {
     pub const fn new() -> Self {
-        Self { failures: Vec::new() }
+        Self { failures: Vec::new(), within: "" }
+    }
+
+    /// Of the members of a member, which is called `within`, with its dot.
+    pub const fn within(within: &'static str) -> Self {
+        Self { failures: Vec::new(), within }
     }
 
     fn fail(&mut self, path: &str, value: &dyn Display, rule: &dyn Display) {
         if self.failures.len() < MOST_REPORTED {
-            self.failures.push(format!("Value {value} at '{path}' failed to satisfy constraint: {rule}"));
+            let within = self.within;
+            self.failures.push(format!("Value {value} at '{within}{path}' failed to satisfy constraint: {rule}"));
         }
     }
 
@@ -91,6 +107,14 @@ impl Constraints {
             && !allowed.contains(&value)
         {
             let rule = format!("Member must satisfy enum value set: [{}]", allowed.join(", "));
+            self.fail(path, &Quoted(value), &rule);
+        }
+    }
+
+    /// A text that the model has a pattern for; `holds` says whether it is of that form.
+    pub fn pattern(&mut self, path: &str, value: &str, holds: bool, pattern: &str) {
+        if !holds {
+            let rule = format_args!("Member must satisfy regular expression pattern: {pattern}");
             self.fail(path, &Quoted(value), &rule);
         }
     }
@@ -126,7 +150,8 @@ impl Constraints {
 
     fn unquoted(&mut self, path: &str, rule: &str) {
         if self.failures.len() < MOST_REPORTED {
-            self.failures.push(format!("Value at '{path}' failed to satisfy constraint: {rule}"));
+            let within = self.within;
+            self.failures.push(format!("Value at '{within}{path}' failed to satisfy constraint: {rule}"));
         }
     }
 

@@ -81,7 +81,7 @@ pub struct Output {
 pub async fn run(store: &Store, realm: &Realm, input: &Input) -> Result<Output, Error> {
     let (name, mut definition) = match &input.global_table_source_arn {
         Some(source) => from_source::define(store, realm, input, source).await?,
-        None => define(realm, input)?,
+        None => define(realm, input, Constraints::new())?,
     };
     if let Some(text) = &input.resource_policy {
         let document = Some(policy_document::parse(&name.realm, text)?);
@@ -95,9 +95,13 @@ pub async fn run(store: &Store, realm: &Realm, input: &Input) -> Result<Output, 
     Ok(Output { table_description: TableDescription::new(&table, shown, &nothing, store.clock().now()) })
 }
 
-/// The whole validation: what the request defines, or the error it meets first.
-fn define<'a>(realm: &'a Realm, input: &'a Input) -> Result<(TableName<'a>, TableDefinition), Error> {
-    let mut constraints = Constraints::new();
+/// The whole validation: what the request defines, or the error it meets first. What it breaks of the model is added to
+/// `constraints`.
+pub fn define<'a>(
+    realm: &'a Realm,
+    input: &'a Input,
+    mut constraints: Constraints,
+) -> Result<(TableName<'a>, TableDefinition), Error> {
     let definitions = constraints.required("attributeDefinitions", &input.attribute_definitions);
     definition::check_attributes(&mut constraints, definitions.map_or(&[], Vec::as_slice));
     let table_name = constraints.table("tableName", &input.table_name);

@@ -27,7 +27,10 @@ pub struct Output {
 pub async fn run(store: &Store, realm: &Realm, input: &Input) -> Result<Output, Error> {
     let name = TableName::alone(realm, &input.table_name)?;
     let (table, shown) = match store.current_table(&name.realm, name.name).await {
-        Ok(table) => (table, Shown::ACTIVE),
+        Ok(table) => {
+            let shown = Shown::of(&table);
+            (table, shown)
+        }
         Err(error) => match store.table_being_restored(&name.realm, name.name).await? {
             Some(table) => (Arc::new(table), Shown::RESTORING),
             None => return Err(no_such_table(error, name.name)),

@@ -3,7 +3,7 @@
 //! Dispatch and the compatibility page derive from it. A row that is done names a module with `Input`, `Output`,
 //! `PARAMETERS` and `run`; a row that is absent answers with a clear error.
 
-use serde::de::{Deserialize, Deserializer, IgnoredAny};
+use serde::de::{Deserialize, Deserializer};
 use serde::{Serialize, Serializer};
 
 use super::parameters::{Parameter, Status};
@@ -84,7 +84,7 @@ macro_rules! operations {
             pub fn parse<'de, D: Deserializer<'de>>(self, deserializer: D) -> Result<Request, D::Error> {
                 match self {
                     $(Self::$name => Deserialize::deserialize(deserializer).map(Request::$name),)*
-                    $(Self::$absent)|* => IgnoredAny::deserialize(deserializer).map(|_| Request::Absent(self)),
+                    $(Self::$absent => serde::de::IgnoredAny::deserialize(deserializer).map(|_| Request::Absent(self)),)*
                 }
             }
         }
@@ -145,6 +145,7 @@ operations! {
         DynamoDb BatchGetItem => batch_get_item, Status::Done;
         DynamoDb BatchWriteItem => batch_write_item, Status::Done;
         DynamoDb CreateBackup => create_backup, Status::Different("the backup is AVAILABLE when it answers");
+        DynamoDb CancelBulkOperation => cancel_bulk_operation, Status::Done;
         DynamoDb CreateGlobalTable => create_global_table, Status::Different("described, not replicated: no data goes anywhere");
         DynamoDb CreateTable => create_table, Status::Different("the table is ACTIVE at once");
         DynamoDb DeleteBackup => delete_backup, Status::Done;
@@ -152,11 +153,14 @@ operations! {
         DynamoDb DeleteResourcePolicy => delete_resource_policy, Status::Done;
         DynamoDb DeleteTable => delete_table, Status::Different("the table is gone at once");
         DynamoDb DescribeBackup => describe_backup, Status::Different("sizes and counts are exact");
+        DynamoDb DescribeBulkOperation => describe_bulk_operation, Status::Done;
         DynamoDb DescribeContinuousBackups => describe_continuous_backups, Status::Done;
         DynamoDb DescribeContributorInsights => describe_contributor_insights, Status::Done;
         DynamoDb DescribeEndpoints => describe_endpoints, Status::Done;
+        DynamoDb DescribeExport => describe_export, Status::Done;
         DynamoDb DescribeGlobalTable => describe_global_table, Status::Done;
         DynamoDb DescribeGlobalTableSettings => describe_global_table_settings, Status::Done;
+        DynamoDb DescribeImport => describe_import, Status::Done;
         DynamoDb DescribeKinesisStreamingDestination => describe_kinesis_streaming_destination, Status::Done;
         DynamoDb DescribeLimits => describe_limits, Status::Done;
         DynamoDb DescribeTable => describe_table, Status::Different("ItemCount and TableSizeBytes are exact at every moment");
@@ -166,11 +170,16 @@ operations! {
         DynamoDb EnableKinesisStreamingDestination => enable_kinesis_streaming_destination, Status::Different("settings only, in force when it answers");
         DynamoDb ExecuteStatement => partiql::execute_statement, Status::Done;
         DynamoDb ExecuteTransaction => partiql::execute_transaction, Status::Done;
+        DynamoDb ExportTableToPointInTime => export_table_to_point_in_time, Status::Different("to a folder that stands for the bucket");
         DynamoDb GetItem => get_item, Status::Done;
         DynamoDb GetResourcePolicy => get_resource_policy, Status::Done;
         DynamoDb ListBackups => list_backups, Status::Done;
+        DynamoDb ImportTable => import_table, Status::Different("of a folder that stands for the bucket");
+        DynamoDb ListBulkOperations => list_bulk_operations, Status::Done;
         DynamoDb ListContributorInsights => list_contributor_insights, Status::Done;
+        DynamoDb ListExports => list_exports, Status::Done;
         DynamoDb ListGlobalTables => list_global_tables, Status::Done;
+        DynamoDb ListImports => list_imports, Status::Done;
         DynamoDb ListTables => list_tables, Status::Done;
         DynamoDb ListTagsOfResource => list_tags_of_resource, Status::Done;
         DynamoDb PutItem => put_item, Status::Done;
@@ -180,6 +189,7 @@ operations! {
         DynamoDb RestoreTableToPointInTime => restore_table_to_point_in_time, Status::Different("the table is ACTIVE when it answers");
         DynamoDb Scan => scan, Status::Done;
         DynamoDb SearchVectors => search_vectors, Status::Different("the search is exact; what was written is found at once");
+        DynamoDb StartBulkPutItems => start_bulk_put_items, Status::Different("from and to folders that stand for buckets");
         DynamoDb TagResource => tag_resource, Status::Done;
         DynamoDb TransactGetItems => transact_get_items, Status::Done;
         DynamoDb TransactWriteItems => transact_write_items, Status::Done;
@@ -199,16 +209,6 @@ operations! {
         Streams ListStreams => streams::list_streams, Status::Done;
     }
     absent {
-        DynamoDb CancelBulkOperation;
-        DynamoDb DescribeBulkOperation;
-        DynamoDb DescribeExport;
-        DynamoDb DescribeImport;
-        DynamoDb ExportTableToPointInTime;
-        DynamoDb ImportTable;
-        DynamoDb ListBulkOperations;
-        DynamoDb ListExports;
-        DynamoDb ListImports;
-        DynamoDb StartBulkPutItems;
     }
 }
 

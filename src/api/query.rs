@@ -134,7 +134,7 @@ pub async fn run(store: &Store, realm: &Realm, input: &Input) -> Result<Output, 
 }
 
 /// A filter is for attributes that no key condition could be about.
-fn check_filter(key: &KeySchema, filter: Option<&Condition>, filter_name: &str) -> Result<(), Error> {
+pub fn check_filter(key: &KeySchema, filter: Option<&Condition>, filter_name: &str) -> Result<(), Error> {
     let mut paths = filter.into_iter().flat_map(Condition::paths);
     match paths.find(|path| key.contains(&path.root)) {
         None => Ok(()),

@@ -1,34 +1,34 @@
 //! Tables and indexes as CreateTable and UpdateTable define them: their shapes, and the constraints on each part alone.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::constraints::{Constraints, values};
 use super::table_settings::{EncryptionInput, OnDemandInput, WarmInput};
 use crate::error::Error;
 use crate::store::{KeyAttribute, KeyKind, KeySchema, Projection, StreamViewType, Throughput};
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, Serialize)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
 pub struct AttributeDefinition {
     pub attribute_name: Option<String>,
     pub attribute_type: Option<String>,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, Serialize)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
 pub struct KeySchemaElement {
     pub attribute_name: Option<String>,
     pub key_type: Option<String>,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, Serialize)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
 pub struct ProjectionInput {
     pub projection_type: Option<String>,
     pub non_key_attributes: Option<Vec<String>>,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, Serialize)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
 pub struct ThroughputInput {
     pub read_capacity_units: Option<i64>,
@@ -43,7 +43,7 @@ pub struct StreamSpecification {
 }
 
 /// A local index, a global one, or the creation of a global one: the last two have throughput.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, Serialize)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
 pub struct IndexInput {
     pub index_name: Option<String>,

@@ -35,6 +35,11 @@ impl Shown {
             IndexStatus::Deleting => "DELETING",
         }
     }
+
+    /// As a table is described by whoever asks.
+    pub const fn of(table: &Table) -> Self {
+        if table.is_importing { Self { status: "CREATING", ..Self::ACTIVE } } else { Self::ACTIVE }
+    }
 }
 
 #[derive(Debug, Default, Serialize)]

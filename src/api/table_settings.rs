@@ -3,7 +3,7 @@
 //! Rules and messages as measured on AWS (the notes published as ack-api-quirks, October 2026: findings DDB-TABLE-038, 039,
 //! 044, 051, 059, 141, 171, 442, 456).
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::table_definition::ThroughputInput;
@@ -18,21 +18,21 @@ pub const MOST_OF_AN_ACCOUNT: u64 = 80_000;
 const INITIAL: &str = "https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/on-demand-capacity-mode.html\
                        #on-demand-capacity-mode-initial";
 
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
 pub struct OnDemandInput {
     pub max_read_request_units: Option<i64>,
     max_write_request_units: Option<i64>,
 }
 
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
 pub struct WarmInput {
     read_units_per_second: Option<i64>,
     write_units_per_second: Option<i64>,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, Serialize)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
 pub struct EncryptionInput {
     enabled: Option<bool>,

@@ -22,7 +22,7 @@ const MAX_FILTERS: usize = 18;
 const MAX_PROJECTED: usize = 20;
 
 /// A vector index, or the creation of one.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, Serialize)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
 pub struct VectorIndexInput {
     pub index_name: Option<String>,
@@ -33,13 +33,13 @@ pub struct VectorIndexInput {
     distance_function: Option<String>,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, Serialize)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
 struct VectorAttribute {
     attribute_name: Option<String>,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, Serialize)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
 struct SearchElement {
     attribute_name: Option<String>,

@@ -30,6 +30,7 @@
 //!                            l, o, s                           what is kept of the past        (history.rs)
 //! <prefix> 11 <table id u64> [<holder u64>]                    tables with a log, and who needs it
 //! <prefix> 12 <account> <region> <table> <backup>              backups
+//! <prefix> 13 <which> …                                        imports, exports and bulk operations (exchange.rs)
 //! ```
 //!
 //! Integers are big-endian. How components look is in [`tuple`], how values look in [`codec`], [`stored`], [`record`] and [`vector`].
@@ -42,6 +43,7 @@ mod catalogue;
 mod chunk;
 mod clock;
 pub mod codec;
+mod exchange;
 mod history;
 mod json;
 mod position;
@@ -60,6 +62,7 @@ pub use catalogue::{CheckpointName, CommitId, Realm, StreamName, TableName};
 pub use chunk::{chunks, is_inline, reassemble};
 pub use clock::SharedClock;
 pub use codec::{ItemReader, RawValue, decode_item, encode_item};
+pub use exchange::ExchangeName;
 pub use history::BackupName;
 pub use json::{decode_versioned_json, encode_versioned_json};
 pub use position::Position;
@@ -162,6 +165,7 @@ enum Family {
     Table = 0x10,
     Histories = 0x11,
     Backups = 0x12,
+    Exchanges = 0x13,
 }
 
 #[cfg(test)]
@@ -179,5 +183,6 @@ mod tests {
         assert!(page.contains(&format!("{:02x} <table id>", Family::Table as u8)));
         let (first, last) = (Family::Histories as u8, Family::Backups as u8);
         assert!(page.contains(&format!("{first:02x}..{last:02x}   tables with a log")));
+        assert!(page.contains(&format!("{:02x} imports", Family::Exchanges as u8)));
     }
 }

@@ -12,7 +12,7 @@ use serde::Serialize;
 use super::answer::{Answer, to_python_answer};
 use super::clock::Clock;
 use super::de::Rejected;
-use super::dispatch::{self, Address, Extension, Failure, Options, Store};
+use super::dispatch::{self, Address, Buckets, Extension, Failure, Options, Store};
 use super::errors::{failed, guarded};
 use super::follower::Follower;
 use super::held::Held;
@@ -128,13 +128,13 @@ impl Core {
 }
 
 /// How a database behaves while it is open: the milliseconds between two looks for expired items, if it looks at all, and
-/// those that change records are kept.
+/// those that change records are kept; the folder of buckets, if there is one.
 #[derive(FromPyObject)]
-struct Behaviour(Option<i64>, i64);
+struct Behaviour(Option<i64>, i64, Option<PathBuf>);
 
 impl From<Behaviour> for Options {
-    fn from(Behaviour(ttl_interval_millis, record_retention_millis): Behaviour) -> Self {
-        Self { ttl_interval_millis, record_retention_millis }
+    fn from(Behaviour(ttl_interval_millis, record_retention_millis, buckets): Behaviour) -> Self {
+        Self { ttl_interval_millis, record_retention_millis, buckets: buckets.map(Buckets::new) }
     }
 }
 

@@ -18,6 +18,7 @@ use crate::kv::{self, Database, DiskOptions, Durability, Work};
 use crate::store::{Copy, CopyError, Place, Reading, Realm};
 
 pub use crate::api::{Asked, Extension, Operation, Request, Response, Told, dispatch, dispatch_extension, request_id};
+pub use crate::bucket::Buckets;
 pub use crate::http::{Credentials, Limits, Options as Serving, Server};
 pub use crate::store::{Options, Store, Ticket};
 
@@ -142,11 +143,15 @@ pub async fn open_disk(path: &Path, synced: bool, options: Options) -> Result<St
 
 async fn open(place: Whereabouts, durability: Durability, options: Options) -> Result<Store, Failure> {
     let Place { database, prefix } = reach(place, durability)?;
-    Ok(Store::open_with(database, prefix, options).await?)
+    let store = Store::open_with(database, prefix, options).await?;
+    api::go_on_with_exchanges(&store).await?;
+    Ok(store)
 }
 
 pub async fn fork(store: &Store) -> Result<Store, Failure> {
-    Ok(store.fork().await?)
+    let twin = store.fork().await?;
+    api::go_on_with_exchanges(&twin).await?;
+    Ok(twin)
 }
 
 /// Where a database is that is to be opened.

@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use super::importing::refuse_importing;
 use super::schema::{no_such_table, read_table, write_table};
 use super::stream::{close_stream, open_stream};
 use super::sweep::Swept;
@@ -75,6 +76,7 @@ impl Store {
                 async move {
                     let table = read_table(self.keyspace(), transaction.kv(), realm, name, Isolation::Serializable);
                     let mut table = table.await?.ok_or_else(no_such_table)?;
+                    refuse_importing(&table)?;
                     let mut changed = Changed::default();
                     self.apply(&transaction, &mut table, at_once, &mut changed).await?;
                     table.version += 1;

@@ -6,6 +6,7 @@ use futures_util::future::try_join_all;
 use futures_util::try_join;
 
 use super::backup::BackupKind;
+use super::importing::refuse_importing;
 use super::schema::{count_change, no_such_table, read_definition, read_table, write_table};
 use super::stream::{close_stream, open_stream};
 use super::sweep::Swept;
@@ -26,6 +27,43 @@ impl Transaction {
         self.kv().set(&key, &id.following()?.encode()[..])?;
         Ok(id)
     }
+
+    /// Creates a table, hidden from all but whoever imports its items if that `is_importing`. The cache is the caller's
+    /// business, once the transaction is committed.
+    ///
+    /// Errors: `ResourceInUse` when the name is taken in this account and region.
+    pub async fn create_table(
+        &self,
+        realm: &Realm,
+        definition: &TableDefinition,
+        uuid: &str,
+        is_importing: bool,
+    ) -> Result<Table, Error> {
+        let (store, keyspace) = (self.store(), self.store().keyspace());
+        let catalogue = keyspace.table_id(realm.names(), &definition.name);
+        if let Some(found) = self.kv().get(&catalogue, Isolation::Serializable).await? {
+            let id = TableId::decode(&found)?;
+            let table = read_definition(keyspace, self.kv(), id, Isolation::Serializable).await?;
+            let what = match table.is_some_and(|table| table.restore.is_some()) {
+                true => "Table is being used",
+                false => "Table already exists",
+            };
+            return Err(Error::ResourceInUse(format!("{what}: {}", definition.name)));
+        }
+        let id = self.take_table_id().await?;
+        self.kv().set(&catalogue, &id.encode()[..])?;
+        let mut table = new_table(realm, definition, uuid, id, store.clock().now().millis());
+        table.is_importing = is_importing;
+        if let Some(view) = definition.stream {
+            open_stream(self, &mut table, view).await?;
+        }
+        write_table(keyspace, self.kv(), &table)?;
+        self.put_tags(&table.space(store), &definition.tags)?;
+        if let Some(policy) = &definition.policy {
+            self.put_policy(&table.space(store), None, policy)?;
+        }
+        Ok(table)
+    }
 }
 
 impl Store {
@@ -37,35 +75,16 @@ impl Store {
         let created = self
             .transact(|transaction| {
                 let (definition, uuid) = (&definition, &uuid);
-                async move {
-                    let keyspace = self.keyspace();
-                    let catalogue = keyspace.table_id(realm.names(), &definition.name);
-                    if let Some(found) = transaction.kv().get(&catalogue, Isolation::Serializable).await? {
-                        let id = TableId::decode(&found)?;
-                        let table = read_definition(keyspace, transaction.kv(), id, Isolation::Serializable).await?;
-                        let what = match table.is_some_and(|table| table.restore.is_some()) {
-                            true => "Table is being used",
-                            false => "Table already exists",
-                        };
-                        return Err(Error::ResourceInUse(format!("{what}: {}", definition.name)));
-                    }
-                    let id = transaction.take_table_id().await?;
-                    transaction.kv().set(&catalogue, &id.encode()[..])?;
-                    let mut table = new_table(realm, definition, uuid, id, self.clock().now().millis());
-                    if let Some(view) = definition.stream {
-                        open_stream(&transaction, &mut table, view).await?;
-                    }
-                    write_table(keyspace, transaction.kv(), &table)?;
-                    transaction.put_tags(&table.space(self), &definition.tags)?;
-                    if let Some(policy) = &definition.policy {
-                        transaction.put_policy(&table.space(self), None, policy)?;
-                    }
-                    Ok(table)
-                }
+                async move { transaction.create_table(realm, definition, uuid, false).await }
             })
             .await?;
-        self.0.schemas.forget(realm, &created.name);
+        self.forget_table(realm, &created.name);
         Ok(Arc::new(created))
+    }
+
+    /// Has the definition read again when it is next asked for: for whoever changed it in a transaction of theirs.
+    pub fn forget_table(&self, realm: &Realm, name: &str) {
+        self.0.schemas.forget(realm, name);
     }
 
     /// Deletes a table and its items: gone at once, their space returned in steps. Its stream is closed and stays
@@ -89,6 +108,7 @@ impl Store {
                 let keyspace = self.keyspace();
                 let table = read_table(keyspace, transaction.kv(), realm, name, Isolation::Serializable).await?;
                 let mut table = table.ok_or_else(no_such_table)?;
+                refuse_importing(&table)?;
                 let description = table.clone();
                 transaction.kv().clear(&keyspace.table_id(realm.names(), name))?;
                 // Records outlive their table, and point to blobs: both go when the last stream has expired.
@@ -211,5 +231,6 @@ pub(super) fn new_table(
         settings: definition.settings.clone(),
         holders: Vec::new(),
         restore: None,
+        is_importing: false,
     }
 }

@@ -6,12 +6,16 @@
 //! while it works: the last of these that goes stops the thread and waits for it, so that a database is closed when nobody
 //! refers to it any more. A forked child has no such thread, and starts none; there the calls are enough. Without a thread to
 //! be had they have to be as well. It must not know Python, nor what expires.
+//!
+//! What else is done on a thread (`worker`) lives by the same rules, and its thread is kept here beside the other.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use super::{Inner, Store};
+use super::worker::Work;
+use super::{Inner, Store, worker};
+use crate::error::Error;
 use crate::fork::{self, Lock};
 use crate::kv;
 
@@ -27,6 +31,7 @@ pub(super) struct Open {
 #[derive(Default)]
 struct State {
     keeper: Option<Keeper>,
+    worker: Option<Keeper>,
     is_closed: bool,
 }
 
@@ -38,7 +43,7 @@ struct Keeper {
 }
 
 #[derive(Default)]
-struct Desk {
+pub(super) struct Desk {
     orders: Mutex<Orders>,
     bell: Condvar,
 }
@@ -54,7 +59,7 @@ impl Desk {
         self.orders.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn is_stopped(&self) -> bool {
+    pub(super) fn is_stopped(&self) -> bool {
         self.orders().stop
     }
 
@@ -64,7 +69,7 @@ impl Desk {
     }
 
     /// Waits until it is time to look, at the latest in `patience`; whether to go on.
-    fn wait(&self, patience: Option<Duration>) -> bool {
+    pub(super) fn wait(&self, patience: Option<Duration>) -> bool {
         let mut orders = self.orders();
         loop {
             if orders.stop {
@@ -87,11 +92,14 @@ impl Desk {
 }
 
 impl Keeper {
-    fn start(store: &Store, interval: Duration) -> std::io::Result<Self> {
+    fn start(
+        store: &Store,
+        name: &str,
+        life: impl FnOnce(&Desk, &Weak<Inner>) + Send + 'static,
+    ) -> std::io::Result<Self> {
         let desk = Arc::new(Desk::default());
         let (its_desk, inner) = (Arc::clone(&desk), Arc::downgrade(&store.0));
-        let thread =
-            thread::Builder::new().name("fdyno-expiry".to_owned()).spawn(move || keep(&its_desk, &inner, interval))?;
+        let thread = thread::Builder::new().name(name.to_owned()).spawn(move || life(&its_desk, &inner))?;
         Ok(Self { desk, thread, generation: fork::generation() })
     }
 
@@ -115,15 +123,15 @@ impl Keeper {
 }
 
 impl Open {
-    /// Ends the thread, for good.
+    /// Ends the threads, for good.
     pub(super) fn close(&self) {
-        let keeper = {
+        let threads = {
             let mut state = self.state.lock();
             state.is_closed = true;
-            state.keeper.take()
+            [state.keeper.take(), state.worker.take()]
         };
-        if let Some(keeper) = keeper {
-            keeper.stop();
+        for thread in threads.into_iter().flatten() {
+            thread.stop();
         }
     }
 }
@@ -145,9 +153,35 @@ impl Store {
             None if state.is_closed => {}
             None => {
                 let interval = Duration::from_millis(interval.unsigned_abs()).max(SHORTEST);
-                state.keeper = Keeper::start(self, interval).ok();
+                let life = move |desk: &Desk, inner: &Weak<Inner>| keep(desk, inner, interval);
+                state.keeper = Keeper::start(self, "fdyno-expiry", life).ok();
             }
         }
+    }
+
+    /// Has work done on a thread, which is started if there is none; one that has none to do is told to look again. `work`
+    /// makes what the thread keeps.
+    ///
+    /// Errors: `InternalServerError` where no thread is to be had.
+    pub fn keep_working(&self, work: fn() -> Box<dyn Work>) -> Result<(), Error> {
+        let Some(open) = &self.1 else { return Ok(()) };
+        let mut state = open.state.lock();
+        if let Some(found) = &state.worker
+            && found.is_of_this_process()
+            && !found.thread.is_finished()
+        {
+            found.desk.order(|orders| orders.look = true);
+            return Ok(());
+        }
+        if state.is_closed {
+            return Ok(());
+        }
+        let life = move |desk: &Desk, inner: &Weak<Inner>| worker::keep(desk, inner, work());
+        let started = Keeper::start(self, "fdyno-exchanges", life);
+        let started = started.map_err(|error| Error::InternalServerError(format!("cannot start a thread: {error}")))?;
+        // A parent's, in a forked child, is left alone: dropping its handle touches nothing of the thread.
+        state.worker = Some(started);
+        Ok(())
     }
 }
 

@@ -19,6 +19,8 @@ pub(super) enum Duty {
     Maintenance,
     /// Deleting items whose time to live is over.
     Expiry,
+    /// The steps of imports, exports and bulk operations.
+    Exchanges,
 }
 
 impl Duty {
@@ -26,6 +28,7 @@ impl Duty {
         match self {
             Self::Maintenance => "maintenance",
             Self::Expiry => "expiry",
+            Self::Exchanges => "exchanges",
         }
     }
 
@@ -35,6 +38,8 @@ impl Duty {
             Self::Maintenance => 120_000,
             // Whoever has it may have died, and items are to go within seconds.
             Self::Expiry => 5_000,
+            // Longer than a step takes, with its files.
+            Self::Exchanges => 30_000,
         }
     }
 }

@@ -62,6 +62,7 @@ impl Store {
         self.trim_logs().await?;
         self.drop_expired_backups().await?;
         self.drop_expired_tokens().await?;
+        self.drop_expired_exchanges().await?;
         self.drop_commit_ids().await?;
         let of_logs = if self.has_logs().await? { LONGEST_KEPT_MILLIS } else { 0 };
         let kept = self.0.options.record_retention_millis.max(of_logs).saturating_add(SAMPLES_LONGER_MILLIS);

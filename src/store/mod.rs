@@ -15,11 +15,13 @@ mod checkpoint;
 mod commit_ids;
 mod copy;
 mod distance;
+mod exchange;
 mod expire;
 mod fill;
 mod follow;
 mod global_table;
 mod history;
+mod importing;
 mod index;
 mod keeper;
 mod lease;
@@ -43,6 +45,7 @@ mod transfer;
 mod trim;
 mod turn;
 mod vector;
+mod worker;
 pub mod write;
 
 use std::future::Future;
@@ -55,6 +58,7 @@ pub use checkpoint::{Checkpoint, Expected, Next, Resumed, StreamPlace};
 use commit_ids::commit_ids;
 pub use copy::{Copy, CopyError, Place, Reading, copy};
 pub use distance::DistanceFunction;
+pub use exchange::{Exchange, ExchangeOwner};
 pub use follow::{Changed, Ticket};
 pub use global_table::GlobalTable;
 pub use past::{AsOf, ItemsPage, NetChange, NetChangesPage};
@@ -75,8 +79,10 @@ pub use table::{
 };
 pub use token::ClientToken;
 pub use vector::{SearchAttribute, VectorFault, VectorSettings};
+pub use worker::{Left, Work};
 pub use write::{Actor, Change, Row, Transaction, Written};
 
+use crate::bucket::Buckets;
 use crate::clock::Clock;
 use crate::error::Error;
 use crate::fork::{self, Lock};
@@ -93,19 +99,21 @@ const READS_AT_ONCE: usize = 30;
 const FORMAT_VERSION: u32 = 1;
 
 /// How a database behaves while it is open: nothing of it is stored, so processes that share one should agree.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
     /// How often expired items are looked for, in database time. If this is `None`, nothing is deleted because of its time
     /// to live, as if this process did not know of it.
     pub ttl_interval_millis: Option<i64>,
     /// How long change records, and streams after their closing, can be read.
     pub record_retention_millis: i64,
+    /// The folders that stand for S3's buckets, which imports, exports and bulk operations read and write.
+    pub buckets: Option<Buckets>,
 }
 
 impl Default for Options {
-    /// A second; 24 hours.
+    /// A second; 24 hours; none.
     fn default() -> Self {
-        Self { ttl_interval_millis: Some(1_000), record_retention_millis: 24 * 60 * 60 * 1000 }
+        Self { ttl_interval_millis: Some(1_000), record_retention_millis: 24 * 60 * 60 * 1000, buckets: None }
     }
 }
 
@@ -207,7 +215,7 @@ impl Store {
                 async move { Ok::<_, Error>(transaction.set(&keyspace.database_id(), &id[..])?) }
             })
             .await?;
-        let (options, timeline, clock) = (self.0.options, self.0.timeline.copy(), self.0.shared_clock.copy());
+        let (options, timeline, clock) = (self.0.options.clone(), self.0.timeline.copy(), self.0.shared_clock.copy());
         let twin = Self::assemble(database, keyspace, options, id, self.0.incarnation, timeline, clock);
         twin.0.schemas.take_over(schemas);
         twin.find_expiring_tables().await?;

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::blob::{Loaded, read_item};
 use super::history::{no_recovery, read_place};
 use super::schema::{no_such_table, read_definition, read_table};
+use super::timeline::Times;
 use super::{READS_AT_ONCE, Realm, Store, corrupt};
 use crate::clock::Timestamp;
 use crate::error::Error;
@@ -33,7 +34,7 @@ const READS: usize = 32;
 pub struct AsOf {
     pub realm: Realm,
     pub name: String,
-    table_id: u64,
+    pub(super) table_id: u64,
     /// The place from which on what was committed is undone.
     pub(super) before: [u8; Position::BYTES],
 }
@@ -58,6 +59,10 @@ pub struct NetChange {
     pub keys: Item,
     pub old: Option<Item>,
     pub new: Option<Item>,
+    /// When the last of them was committed.
+    pub at: Timestamp,
+    /// Of both images, in bytes by the item-size rule.
+    pub size: usize,
 }
 
 /// Some of the items that were changed between two moments.
@@ -134,13 +139,15 @@ impl Store {
         let space = &self.keyspace().table(TableId(from.table_id));
         self.snapshot(|transaction| async move {
             self.check_past(&transaction, from, space).await?;
-            read_changes(&transaction, space, [from.before(), to.before()], cursor, (limit, bytes)).await
+            let times = self.times(&transaction).await?;
+            let places = [from.before(), to.before()];
+            read_changes(&transaction, space, places, &times, cursor, (limit, bytes)).await
         })
         .await
     }
 
     /// Whether everything is still logged that was changed since.
-    async fn check_past(&self, kv: &kv::Transaction, as_of: &AsOf, space: &TableSpace) -> Result<(), Error> {
+    pub(super) async fn check_past(&self, kv: &kv::Transaction, as_of: &AsOf, space: &TableSpace) -> Result<(), Error> {
         let found = read_definition(self.keyspace(), kv, TableId(as_of.table_id), Isolation::Snapshot).await?;
         let is_recoverable = found.is_some_and(|table| table.settings.point_in_time.is_some());
         let start = read_place(kv, &space.log_start(), Isolation::Snapshot).await?;
@@ -222,6 +229,7 @@ async fn read_changes(
     kv: &kv::Transaction,
     space: &TableSpace,
     [from, to]: [Position; 2],
+    times: &Times,
     cursor: Option<&[u8]>,
     (limit, bytes): (usize, usize),
 ) -> Result<NetChangesPage, Error> {
@@ -241,7 +249,8 @@ async fn read_changes(
         let between = KeyRange::new(space.change_of_item(&row, first)?, space.change_of_item(&row, to)?);
         let last = kv.range(&between.into_read().snapshot().reversed().limited(1)).await?;
         let last = last.pairs.first().ok_or_else(|| corrupt("an item's change that is gone"))?;
-        let places = [first, space.parse_change_of_item(&last.key)?.1];
+        let last = space.parse_change_of_item(&last.key)?.1;
+        let (places, at) = ([first, last], times.time_of(last));
         let [first, last] = places.map(|place| read_change(kv, space, place));
         let (first, last) = try_join!(first, last)?;
         let (first, last) = (Record::decode(&first)?, Record::decode(&last)?);
@@ -258,7 +267,7 @@ async fn read_changes(
             }
         });
         let (old, new) = try_join!(old, new)?;
-        found.changes.push(NetChange { keys: keyspace::decode_item(first.keys)?, old, new });
+        found.changes.push(NetChange { keys: keyspace::decode_item(first.keys)?, old, new, at, size });
     }
     if rows.end < all.end {
         found.next = Some(space.relative(&rows.end)?.to_vec());

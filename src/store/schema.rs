@@ -74,10 +74,16 @@ pub(super) fn no_such_table() -> Error {
 }
 
 impl Store {
-    /// The table's definition, cached; whoever uses it in a transaction fences it there.
+    /// The definition of a table whose items may be read and written, cached; whoever uses it in a transaction fences it there.
     ///
-    /// Errors: `ResourceNotFound`.
+    /// Errors: `ResourceNotFound`, also while its items are being imported, as on AWS while it is CREATING.
     pub async fn table(&self, realm: &Realm, name: &str) -> Result<Arc<Table>, Error> {
+        let table = self.any_table(realm, name).await?;
+        if table.is_importing { Err(no_such_table()) } else { Ok(table) }
+    }
+
+    /// The table's definition, cached, be it ready for use or not.
+    async fn any_table(&self, realm: &Realm, name: &str) -> Result<Arc<Table>, Error> {
         if let Some(table) = self.0.schemas.get(realm, name) {
             return Ok(table);
         }
@@ -107,14 +113,14 @@ impl Store {
 
     /// The table's definition as it is now, past the cache: what control-plane operations answer from.
     pub async fn current_table(&self, realm: &Realm, name: &str) -> Result<Arc<Table>, Error> {
-        let table = self.table(realm, name).await?;
+        let table = self.any_table(realm, name).await?;
         let fenced = &table;
         let check = self
             .snapshot(|transaction| async move { self.fence(&transaction, fenced, Isolation::Snapshot).await })
             .await;
         match check {
             Ok(()) => Ok(table),
-            Err(Error::SchemaChanged) => self.table(realm, name).await,
+            Err(Error::SchemaChanged) => self.any_table(realm, name).await,
             Err(error) => Err(error),
         }
     }

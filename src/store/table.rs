@@ -278,6 +278,9 @@ pub struct Table {
     /// There while the table is being filled from another or from a backup: nobody can use it yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restore: Option<Restore>,
+    /// Its items are being imported: until that has ended nobody else sees, writes or changes it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_importing: bool,
 }
 
 /// What a table that is being restored is made from.

@@ -502,8 +502,8 @@ MUTATIONS = [
         "trim-too-soon",
         "Records are trimmed after 20 hours.",
         "src/store/mod.rs",
-        "record_retention_millis: 24 * 60 * 60 * 1000 }\n",
-        "record_retention_millis: 20 * 60 * 60 * 1000 }\n",
+        "record_retention_millis: 24 * 60 * 60 * 1000, buckets: None }\n",
+        "record_retention_millis: 20 * 60 * 60 * 1000, buckets: None }\n",
         (f"{STORE} streams_outlive_their_table_by_24_hours_and_close", ANY_ENGINE),
     ),
     Mutation(

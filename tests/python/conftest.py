@@ -23,6 +23,7 @@ import pytest
 import fdyno
 from fdyno import _fast
 from fdyno._activation import state
+from fdyno._database import BUCKETS_VARIABLE
 
 pytest.register_assert_rewrite("records", "refusals", "tables")
 import cluster as clusters  # noqa: E402
@@ -205,7 +206,7 @@ def network(monkeypatch):
 def clean_environment(monkeypatch, tmp_path):
     """No credentials, region or configuration from the machine that runs the tests."""
     for name in list(os.environ):
-        if name.startswith("AWS_"):
+        if name.startswith("AWS_") or name == BUCKETS_VARIABLE:
             monkeypatch.delenv(name)
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
@@ -328,6 +329,20 @@ def over_http(monkeypatch):
         monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
 
     return begin
+
+
+@pytest.fixture
+def buckets(tmp_path, monkeypatch):
+    """The folder of buckets that databases of this test have, with the bucket `data` in it. To be asked for before `db`."""
+    folder = tmp_path / "buckets"
+    (folder / "data").mkdir(parents=True)
+    monkeypatch.setenv(BUCKETS_VARIABLE, str(folder))
+    return folder
+
+
+@pytest.fixture
+def bucket(buckets):
+    return buckets / "data"
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ fn realm() -> Realm {
 fn definition_of(request: &Value) -> Result<TableDefinition, Error> {
     let input: Input =
         serde_json::from_value(request.clone()).map_err(|error| Error::Serialization(error.to_string()))?;
-    define(&realm(), &input).map(|(_, definition)| definition)
+    define(&realm(), &input, Constraints::new()).map(|(_, definition)| definition)
 }
 
 /// A valid request whose members are replaced by those of `changes`, or removed where they are null.

@@ -44,6 +44,7 @@ pub fn table() -> Table {
         settings: Default::default(),
         holders: Vec::new(),
         restore: None,
+        is_importing: false,
     }
 }
 
