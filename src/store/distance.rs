@@ -1,7 +1,7 @@
 //! How far vectors are from each other: the three functions of the service's model, over vectors as index entries hold them.
 //!
-//! Sums are kept in as many lanes as fit the widest registers, and plainly written: the compiler makes vector instructions of
-//! them. They are 32-bit floats, as what is summed; where those overflow, or vanish, everything is computed once more in 64
+//! Sums are kept in several lanes, and plainly written: the compiler makes vector instructions of them, and a library of such
+//! instructions was hardly faster (docs/design.md). They are 32-bit floats, as what is summed; where those overflow, or vanish, everything is computed once more in 64
 //! bits. Equal vectors are exactly 0 apart by COSINE and EUCLIDEAN, since all sums of a pair are taken in one order.
 
 use serde::{Deserialize, Serialize};
@@ -52,7 +52,7 @@ pub(super) struct Target<'a> {
 impl<'a> Target<'a> {
     pub(super) fn new(function: DistanceFunction, vector: &'a [f32]) -> Self {
         let bytes: Vec<u8> = vector.iter().flat_map(|component| component.to_le_bytes()).collect();
-        let (_, square) = products(vector, &bytes);
+        let square = sum(vector, &bytes, |one, two| one * two);
         Self { function, vector, square }
     }
 
@@ -60,7 +60,8 @@ impl<'a> Target<'a> {
     pub(super) fn score(&self, other: &[u8]) -> f64 {
         match self.function {
             DistanceFunction::Cosine => {
-                let (product, square) = products(self.vector, other);
+                let product = sum(self.vector, other, |one, two| one * two);
+                let square = sum(self.vector, other, |_, two| two * two);
                 if product.is_finite() && self.square.is_normal() && square.is_normal() {
                     cosine_distance(product.into(), self.square.into(), square.into())
                 } else {
@@ -106,8 +107,8 @@ fn cosine_distance(product: f64, one: f64, two: f64) -> f64 {
     f64::from((1.0 - cosine).clamp(0.0, 2.0) as f32)
 }
 
-/// 32-bit floats in two of the widest registers there are: the additions of several registers overlap.
-const LANES: usize = 32;
+/// As many as the compiler keeps in registers of every machine: with more the sums go through memory, and take four times as long.
+const LANES: usize = 8;
 
 /// The sum of what `of` makes of each pair of components.
 fn sum(one: &[f32], two: &[u8], of: impl Fn(f32, f32) -> f32) -> f32 {
@@ -124,27 +125,6 @@ fn sum(one: &[f32], two: &[u8], of: impl Fn(f32, f32) -> f32) -> f32 {
         *sum += of(*one, f32::from_le_bytes(*two));
     }
     added(&sums)
-}
-
-/// The product of both, and the square of the second: one pass over the longer way to memory.
-fn products(one: &[f32], two: &[u8]) -> (f32, f32) {
-    let (mut products, mut squares) = ([0.0; LANES], [0.0; LANES]);
-    let (ones, last_ones) = one.as_chunks::<LANES>();
-    let (twos, _) = two.as_chunks::<4>();
-    let (twos, last_twos) = twos.as_chunks::<LANES>();
-    let mut add = |ones: &[f32], twos: &[[u8; 4]]| {
-        let sums = products.iter_mut().zip(&mut squares);
-        for ((product, square), (one, two)) in sums.zip(ones.iter().zip(twos)) {
-            let two = f32::from_le_bytes(*two);
-            *product += one * two;
-            *square += two * two;
-        }
-    };
-    for (ones, twos) in ones.iter().zip(twos) {
-        add(ones, twos);
-    }
-    add(last_ones, last_twos);
-    (added(&products), added(&squares))
 }
 
 /// Pairwise, so that errors grow with the logarithm of how many there are.
