@@ -30,10 +30,6 @@ fn every_error() -> Vec<(Error, &'static str, u16)> {
         (Error::ExportNotFound(text()), "ExportNotFoundException", 400),
         (Error::ExportConflict(text()), "ExportConflictException", 400),
         (Error::InvalidExportTime(text()), "InvalidExportTimeException", 400),
-<<<<<<< HEAD
-=======
-        (Error::PointInTimeRecoveryUnavailable(text()), "PointInTimeRecoveryUnavailableException", 400),
->>>>>>> f049955 (Walk the errors of imports and exports)
         (Error::ConditionalCheckFailed { item: None }, "ConditionalCheckFailedException", 400),
         (Error::TransactionCanceled { reasons: Vec::new() }, "TransactionCanceledException", 400),
         (Error::DuplicateItem, "DuplicateItemException", 400),
@@ -82,10 +78,6 @@ fn every_error() -> Vec<(Error, &'static str, u16)> {
             | Error::ExportNotFound(_)
             | Error::ExportConflict(_)
             | Error::InvalidExportTime(_)
-<<<<<<< HEAD
-=======
-            | Error::PointInTimeRecoveryUnavailable(_)
->>>>>>> f049955 (Walk the errors of imports and exports)
             | Error::ConditionalCheckFailed { .. }
             | Error::TransactionCanceled { .. }
             | Error::DuplicateItem
