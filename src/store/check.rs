@@ -212,9 +212,11 @@ async fn check_blobs(
         if record.old.and_then(|old| old.blob()).is_some_and(|blob| !stored.contains(&blob.0)) {
             findings.push("a logged change points to a blob that is gone".to_owned());
         }
-        if record.frees.is_some_and(|blob| owned.insert(blob.0) == twice.remove(&blob.0)) {
-            findings
-                .push("a blob of a logged change has two owners and no note, or a note and no other owner".to_owned());
+        if let Some(blob) = record.frees {
+            let (is_alone, is_noted) = (owned.insert(blob.0), twice.remove(&blob.0));
+            if is_alone == is_noted {
+                findings.push("a blob of a logged change has two owners and no note, or one and a note".to_owned());
+            }
         }
     }
     if !twice.is_empty() {

@@ -28,8 +28,8 @@ const FORMAT: u8 = 1;
 const ITEMS: usize = 200;
 const BYTES: usize = 1_000_000;
 /// Items that are read and written together.
-const TOGETHER: usize = 20;
-/// A step that has written so much ends: with all index entries and conflicts, twenty more items still fit into a transaction.
+const TOGETHER: usize = 10;
+/// A step that has written so much ends: with all index entries and conflicts, ten more items still fit into a transaction.
 const STEP_BYTES: usize = 3_000_000;
 /// Steps after which whoever waits is given a turn, to look at signals.
 const STEPS_OF_TURN: usize = 16;
