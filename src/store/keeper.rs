@@ -179,8 +179,10 @@ impl Store {
         let life = move |desk: &Desk, inner: &Weak<Inner>| worker::keep(desk, inner, work());
         let started = Keeper::start(self, "fdyno-exchanges", life);
         let started = started.map_err(|error| Error::InternalServerError(format!("cannot start a thread: {error}")))?;
-        // A parent's, in a forked child, is left alone: dropping its handle touches nothing of the thread.
-        state.worker = Some(started);
+        if let Some(old) = state.worker.replace(started).filter(|old| !old.is_of_this_process()) {
+            // The parent's: there is no such thread here.
+            std::mem::forget(old);
+        }
         Ok(())
     }
 }

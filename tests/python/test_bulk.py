@@ -106,6 +106,21 @@ def test_conditions_are_judged_one_after_the_other(db, client, bucket, bulk, tab
     assert wrong["ErrorMessage"].startswith("Invalid ConditionExpression: Syntax error")
 
 
+def test_records_may_be_ion(db, client, bucket, bulk, table):
+    condition = "ConditionExpression:\"attribute_not_exists(#pk)\",ExpressionAttributeNames:{'#pk':\"pk\"}"
+    put(bucket, "a.ion", f'$ion_1_0 {{Item:{{pk:"x",n:1d2}},{condition}}}\n{{Item:{{pk:"x"}},{condition}}}\n{{Item:1}}\n')
+    source = {"S3Bucket": "data", "S3KeyPrefix": "a.ion", "InputFormat": "ION"}
+    found = bulk.run(InputS3Configuration=source)
+    assert (found["BulkOperationStatus"], found["ProcessedItemCount"], found["FailedItemCount"]) == (
+        "COMPLETED_WITH_ERRORS",
+        3,
+        1,
+    )
+    assert scanned(client, table) == [{"pk": {"S": "x"}, "n": {"N": "100"}}]
+    (refused,) = report(bucket, found, "condition-check-failure.json")
+    assert refused["ExistingItem"] == {"pk": {"S": "x"}, "n": {"N": "100"}}
+
+
 def test_what_is_no_item_is_reported_and_passed_over(db, client, bucket, bulk, table):
     put(bucket, "in/a", "{\n" + lines([{"other": {"S": "x"}}]) + lines(numbered(2)))
     put(bucket, "in/b", "no gzip")

@@ -1,6 +1,7 @@
 """ExportTableToPointInTime, DescribeExport, ListExports: a table's items in the layout that AWS documents."""
 
 import base64
+import datetime
 import gzip
 import hashlib
 import json
@@ -133,28 +134,6 @@ def test_all_items_are_written_as_aws_lays_them_out(db, client, bucket, exported
     assert items(rows) == scanned(client, "orders")
 
 
-def test_what_was_exported_can_be_imported(db, client, bucket, exported_table):
-    found = run(client, exported_table)
-    data = found["ExportManifest"].replace("manifest-summary.json", "data/")
-    arn = client.import_table(
-        S3BucketSource={"S3Bucket": "data", "S3KeyPrefix": data},
-        InputFormat="DYNAMODB_JSON",
-        InputCompressionType="GZIP",
-        TableCreationParameters={
-            "TableName": "again",
-            "KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}],
-            "AttributeDefinitions": [{"AttributeName": "pk", "AttributeType": "S"}],
-            "BillingMode": "PAY_PER_REQUEST",
-        },
-    )["ImportTableDescription"]["ImportArn"]
-    done = until(
-        lambda: client.describe_import(ImportArn=arn)["ImportTableDescription"],
-        lambda found: found["ImportStatus"] != "IN_PROGRESS",
-    )
-    assert (done["ImportStatus"], done["ErrorCount"], done["ImportedItemCount"]) == ("COMPLETED", 0, 51)
-    assert scanned(client, "again") == scanned(client, "orders")
-
-
 def test_ion_is_written_a_struct_a_line(db, client, bucket, exported_table):
     found = run(client, exported_table, ExportFormat="ION")
     summary, rows = read(bucket, found)
@@ -184,6 +163,114 @@ def test_a_filter_takes_some_items_and_some_of_them(db, client, bucket, exported
     with pytest.raises(ClientError) as refusal:
         begin(client, exported_table, FilterSpecification={"FilterExpression": "n <"})
     assert refusal.value.response["Error"]["Code"] == "ValidationException"
+
+
+def test_the_items_are_those_of_the_moment(db, client, bucket, exported_table):
+    db.clock.freeze()
+    before, moment = scanned(client, "orders"), db.clock.now()
+    begun = begin(client, exported_table)
+    client.delete_item(TableName="orders", Key={"pk": {"S": "kinds"}})
+    client.put_item(TableName="orders", Item={"pk": {"S": "00001"}, "changed": {"BOOL": True}})
+    client.put_item(TableName="orders", Item={"pk": {"S": "new"}})
+    _, rows = read(bucket, ended(client, begun["ExportArn"]))
+    assert items(rows) == before
+    db.clock.advance(minutes=10)
+    client.put_item(TableName="orders", Item={"pk": {"S": "00002"}, "changed": {"BOOL": True}})
+    found = run(client, exported_table, ExportTime=moment - datetime.timedelta(milliseconds=1))
+    summary, rows = read(bucket, found)
+    assert summary["exportTime"][:19] == (moment - datetime.timedelta(milliseconds=1)).strftime("%Y-%m-%dT%H:%M:%S")
+    assert items(rows) == before
+    _, rows = read(bucket, run(client, exported_table))
+    assert items(rows) == scanned(client, "orders")
+
+
+@pytest.mark.needs_model("ExportTableToPointInTime.IncrementalExportSpecification")
+def test_an_incremental_export_has_what_changed(db, client, bucket, refused, exported_table):
+    db.clock.freeze()
+    db.clock.advance(minutes=1)
+    begin_time = db.clock.now()
+
+    def put(key, value):
+        client.put_item(TableName="orders", Item={"pk": {"S": key}, "v": {"N": str(value)}})
+
+    put("new", 1)
+    put("new", 2)
+    put("00001", 1)
+    put("gone", 1)
+    client.delete_item(TableName="orders", Key={"pk": {"S": "gone"}})
+    client.delete_item(TableName="orders", Key={"pk": {"S": "00002"}})
+    db.clock.advance(minutes=20)
+    end_time = db.clock.now()
+    put("new", 3)
+    put("00003", 3)
+    between = {"ExportFromTime": begin_time, "ExportToTime": end_time}
+
+    def changes(**more):
+        found = run(
+            client, exported_table, ExportType="INCREMENTAL_EXPORT", IncrementalExportSpecification={**between, **more}
+        )
+        assert (found["ExportStatus"], found["ExportType"]) == ("COMPLETED", "INCREMENTAL_EXPORT")
+        assert "ExportTime" not in found
+        summary = json.loads((bucket / found["ExportManifest"]).read_text())
+        assert (summary["exportType"], summary["itemCount"]) == ("INCREMENTAL_EXPORT", 3)
+        (file,) = map(json.loads, (bucket / summary["manifestFilesS3Key"]).read_text().splitlines())
+        assert file["dataFileS3Key"].startswith("AWSDynamoDB/data/")
+        rows = map(json.loads, gzip.decompress((bucket / file["dataFileS3Key"]).read_bytes()).decode().splitlines())
+        return summary, sorted(rows, key=lambda row: row["Keys"]["pk"]["S"])
+
+    micros = {"WriteTimestampMicros": {"N": str(round(begin_time.timestamp() * 1000) * 1000)}}
+    summary, rows = changes()
+    assert (summary["version"], summary["outputView"]) == ("2023-08-01", "NEW_AND_OLD_IMAGES")
+    assert rows == [
+        {
+            "Metadata": micros,
+            "Keys": {"pk": {"S": "00001"}},
+            "OldImage": numbered(1, 1)[0],
+            "NewImage": {"pk": {"S": "00001"}, "v": {"N": "1"}},
+        },
+        {"Metadata": micros, "Keys": {"pk": {"S": "00002"}}, "OldImage": numbered(1, 2)[0]},
+        {"Metadata": micros, "Keys": {"pk": {"S": "new"}}, "NewImage": {"pk": {"S": "new"}, "v": {"N": "2"}}},
+    ]
+    summary, rows = changes(ExportViewType="NEW_IMAGE")
+    assert summary["outputView"] == "NEW_IMAGE"
+    assert [sorted(row) for row in rows] == [["Keys", "Metadata", "NewImage"], ["Keys", "Metadata"]] + [
+        ["Keys", "Metadata", "NewImage"]
+    ]
+    invalid = "One or more parameter values were invalid: "
+    for more, message in (
+        ({}, "IncrementalExportSpecification must be specified if ExportType is INCREMENTAL_EXPORT"),
+        (
+            {"IncrementalExportSpecification": {"ExportFromTime": begin_time, "ExportToTime": begin_time}},
+            "ExportFromTime and ExportToTime must be between 15 minutes and 24 hours apart",
+        ),
+        ({"IncrementalExportSpecification": {}}, "ExportFromTime must be specified"),
+    ):
+        refused.invalid(
+            lambda more=more: begin(client, exported_table, ExportType="INCREMENTAL_EXPORT", **more), invalid + message
+        )
+
+
+@pytest.mark.parametrize("export_format", ["DYNAMODB_JSON", "ION"])
+def test_what_was_exported_can_be_imported(db, client, bucket, exported_table, export_format):
+    found = run(client, exported_table, ExportFormat=export_format)
+    data = found["ExportManifest"].replace("manifest-summary.json", "data/")
+    arn = client.import_table(
+        S3BucketSource={"S3Bucket": "data", "S3KeyPrefix": data},
+        InputFormat=export_format,
+        InputCompressionType="GZIP",
+        TableCreationParameters={
+            "TableName": "again",
+            "KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}],
+            "AttributeDefinitions": [{"AttributeName": "pk", "AttributeType": "S"}],
+            "BillingMode": "PAY_PER_REQUEST",
+        },
+    )["ImportTableDescription"]["ImportArn"]
+    done = until(
+        lambda: client.describe_import(ImportArn=arn)["ImportTableDescription"],
+        lambda found: found["ImportStatus"] != "IN_PROGRESS",
+    )
+    assert (done["ImportStatus"], done["ErrorCount"], done["ImportedItemCount"]) == ("COMPLETED", 0, 51)
+    assert scanned(client, "again") == scanned(client, "orders")
 
 
 def test_an_empty_table_gives_an_empty_file(db, client, bucket):

@@ -234,7 +234,6 @@ pub async fn step(store: &Store, exchange: &Exchange, reading: Option<Box<Readin
         return end(store, exchange, &bulk, Status::Cancelled, Some(failure)).await;
     }
     let Some(buckets) = store.buckets() else { return Ok(Stepped::Elsewhere) };
-    let failed = |failure: Failure| Some(failure);
     let table = match store.table(&exchange.realm, &bulk.table).await {
         Ok(table) if table.uuid == bulk.table_uuid => table,
         Ok(_) | Err(Error::ResourceNotFound(_)) => {
@@ -259,10 +258,10 @@ pub async fn step(store: &Store, exchange: &Exchange, reading: Option<Box<Readin
         Ok((_, reading)) if reading.is_empty() => {
             let message = "There is no object with the specified key prefix (Service: Amazon S3; Status Code: 404; Error \
                            Code: NoSuchKey)";
-            return end(store, exchange, &bulk, Status::Failed, failed(Failure::new("S3NoSuchKey", message))).await;
+            return end(store, exchange, &bulk, Status::Failed, Some(Failure::new("S3NoSuchKey", message))).await;
         }
         Ok(opened) => opened,
-        Err(error) => return end(store, exchange, &bulk, Status::Failed, failed(error.into())).await,
+        Err(error) => return end(store, exchange, &bulk, Status::Failed, Some(error.into())).await,
     };
     let mut next = bulk.clone();
     if next.total_bytes.is_none() {
@@ -277,7 +276,7 @@ pub async fn step(store: &Store, exchange: &Exchange, reading: Option<Box<Readin
     });
     let batch = match gathered {
         Ok(batch) => batch,
-        Err(error) => return end(store, exchange, &bulk, Status::Failed, failed(error.into())).await,
+        Err(error) => return end(store, exchange, &bulk, Status::Failed, Some(error.into())).await,
     };
     next.place = reading.place().clone();
     if batch.puts.is_empty() && batch.is_end {

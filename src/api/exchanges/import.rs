@@ -114,9 +114,17 @@ pub async fn step(store: &Store, exchange: &Exchange, reading: Option<Box<Readin
     if import.status != Status::InProgress {
         return Ok(Stepped::Ended);
     }
-    let table = store.current_table(&exchange.realm, &exchange.table).await?;
+    let table = store.current_table(&exchange.realm, &exchange.table).await;
+    let table = match table {
+        Ok(table) if table.uuid == import.table_uuid => table,
+        Ok(_) | Err(Error::ResourceNotFound(_)) => {
+            let failure = Failure::new("TableNotFound", "The table of the import is gone.");
+            return end(store, exchange, (&import, &import.place), None, Some(failure)).await;
+        }
+        Err(error) => return Err(error),
+    };
     if let Some(failure) = import.course.foreign(store) {
-        return end(store, exchange, (&import, &import.place), &table, Some(failure)).await;
+        return end(store, exchange, (&import, &import.place), Some(&table), Some(failure)).await;
     }
     let Some(buckets) = store.buckets() else { return Ok(Stepped::Elsewhere) };
     let reading = match reading {
@@ -129,21 +137,27 @@ pub async fn step(store: &Store, exchange: &Exchange, reading: Option<Box<Readin
         Ok(reading) if reading.is_empty() => {
             let message = "There is no object with the specified key prefix (Service: Amazon S3; Status Code: 404; Error \
                            Code: NoSuchKey)";
-            return end(store, exchange, (&import, &import.place), &table, Some(Failure::new("S3NoSuchKey", message)))
-                .await;
+            return end(
+                store,
+                exchange,
+                (&import, &import.place),
+                Some(&table),
+                Some(Failure::new("S3NoSuchKey", message)),
+            )
+            .await;
         }
         Ok(reading) => reading,
-        Err(error) => return end(store, exchange, (&import, &import.place), &table, Some(error.into())).await,
+        Err(error) => return end(store, exchange, (&import, &import.place), Some(&table), Some(error.into())).await,
     };
     let mut next = import.clone();
     let batch = match gather(&mut reading, exchange, &table, &mut next) {
         Ok(batch) => batch,
-        Err(error) => return end(store, exchange, (&import, &import.place), &table, Some(error.into())).await,
+        Err(error) => return end(store, exchange, (&import, &import.place), Some(&table), Some(error.into())).await,
     };
     if !batch.log.is_empty() {
         let log = format!("aws-dynamodb/imports/{}/error", exchange.id);
         if let Err(error) = buckets.logs().write_from(&log, import.log_bytes, &batch.log) {
-            return end(store, exchange, (&import, &import.place), &table, Some(error.into())).await;
+            return end(store, exchange, (&import, &import.place), Some(&table), Some(error.into())).await;
         }
         next.log_bytes += batch.log.len() as u64;
     }
@@ -154,7 +168,7 @@ pub async fn step(store: &Store, exchange: &Exchange, reading: Option<Box<Readin
                            logs for more details.";
             Failure::new("ItemValidationError", message)
         });
-        return end(store, exchange, (&next, &import.place), &table, failure).await;
+        return end(store, exchange, (&next, &import.place), Some(&table), failure).await;
     }
     let (keys, items): (Vec<Key>, Vec<Item>) = batch.items.into_iter().unzip();
     let (table, keys, items, import, next) = (&*table, &keys, &items, &import, &next);
@@ -294,7 +308,7 @@ async fn end(
     store: &Store,
     exchange: &Exchange,
     (import, at): (&Import, &Place),
-    table: &Table,
+    table: Option<&Table>,
     failure: Option<Failure>,
 ) -> Result<Stepped, Error> {
     let mut ended = import.clone();
@@ -307,10 +321,10 @@ async fn end(
         .exchange_step(|transaction| async move {
             let found = transaction.exchange::<Import>(exchange).await?;
             if found.is_some_and(|found| found.status == Status::InProgress && found.place == *at) {
-                if is_begun {
-                    transaction.open_imported_table(table).await?;
-                } else {
-                    transaction.drop_imported_table(table).await?;
+                match table {
+                    Some(table) if is_begun => transaction.open_imported_table(table).await?,
+                    Some(table) => transaction.drop_imported_table(table).await?,
+                    None => {}
                 }
                 transaction.put_ended_exchange(exchange, ended)?;
             }

@@ -197,7 +197,7 @@ impl Work for Exchanges {
             if running.is_empty() {
                 return Ok(Left::Nothing);
             }
-            let mut any = false;
+            let (mut any, mut failed) = (false, None);
             for exchange in &running {
                 let reading = self.readings.remove(exchange);
                 let stepped = match Kind::parse(&exchange.kind) {
@@ -217,10 +217,14 @@ impl Work for Exchanges {
                     }
                     // Begun anew with the new definition.
                     Err(Error::SchemaChanged) => any = true,
-                    Err(error) => return Err(error),
+                    // Others may get on.
+                    Err(error) => failed = Some(error),
                 }
             }
-            Ok(if any { Left::More } else { Left::Later })
+            match failed {
+                Some(error) if !any => Err(error),
+                _ => Ok(if any { Left::More } else { Left::Later }),
+            }
         })
     }
 }

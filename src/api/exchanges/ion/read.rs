@@ -84,7 +84,7 @@ impl<'a> Reader<'a> {
         is_there
     }
 
-    fn expect(&mut self, token: &str) -> Result<(), Error> {
+    fn demand(&mut self, token: &str) -> Result<(), Error> {
         if self.take(token) { Ok(()) } else { Err(malformed(&format!("{token} is missing at byte {}", self.at))) }
     }
 
@@ -153,7 +153,7 @@ impl<'a> Reader<'a> {
     }
 
     fn structure(&mut self, level: usize) -> Result<Members, Error> {
-        self.expect("{")?;
+        self.demand("{")?;
         let mut members: Members = Vec::new();
         loop {
             self.skip()?;
@@ -168,20 +168,20 @@ impl<'a> Reader<'a> {
                 _ => return Err(malformed(&format!("a name is missing at byte {}", self.at))),
             };
             self.skip()?;
-            self.expect(":")?;
+            self.demand(":")?;
             let value = self.value(level + 1)?;
             members.push((name, value));
             self.skip()?;
             if !self.take(",") {
                 self.skip()?;
-                self.expect("}")?;
+                self.demand("}")?;
                 return Ok(members);
             }
         }
     }
 
     fn list(&mut self, level: usize) -> Result<Vec<AttributeValue>, Error> {
-        self.expect("[")?;
+        self.demand("[")?;
         let mut members = Vec::new();
         loop {
             self.skip()?;
@@ -192,14 +192,14 @@ impl<'a> Reader<'a> {
             self.skip()?;
             if !self.take(",") {
                 self.skip()?;
-                self.expect("]")?;
+                self.demand("]")?;
                 return Ok(members);
             }
         }
     }
 
     fn blob(&mut self) -> Result<Vec<u8>, Error> {
-        self.expect("{{")?;
+        self.demand("{{")?;
         let end = self.rest().find("}}").ok_or_else(|| malformed("a blob has no end"))?;
         let text: String = self.rest()[..end].chars().filter(|letter| !letter.is_ascii_whitespace()).collect();
         self.at += end + 2;
