@@ -34,7 +34,7 @@ const READS: usize = 32;
 pub struct AsOf {
     pub realm: Realm,
     pub name: String,
-    pub(super) table_id: u64,
+    table_id: u64,
     /// The place from which on what was committed is undone.
     pub(super) before: [u8; Position::BYTES],
 }
@@ -59,10 +59,8 @@ pub struct NetChange {
     pub keys: Item,
     pub old: Option<Item>,
     pub new: Option<Item>,
-    /// When the last of them was committed.
+    /// When it changed last.
     pub at: Timestamp,
-    /// Of both images, in bytes by the item-size rule.
-    pub size: usize,
 }
 
 /// Some of the items that were changed between two moments.
@@ -140,14 +138,13 @@ impl Store {
         self.snapshot(|transaction| async move {
             self.check_past(&transaction, from, space).await?;
             let times = self.times(&transaction).await?;
-            let places = [from.before(), to.before()];
-            read_changes(&transaction, space, places, &times, cursor, (limit, bytes)).await
+            read_changes(&transaction, space, [from.before(), to.before()], cursor, (limit, bytes), &times).await
         })
         .await
     }
 
     /// Whether everything is still logged that was changed since.
-    pub(super) async fn check_past(&self, kv: &kv::Transaction, as_of: &AsOf, space: &TableSpace) -> Result<(), Error> {
+    async fn check_past(&self, kv: &kv::Transaction, as_of: &AsOf, space: &TableSpace) -> Result<(), Error> {
         let found = read_definition(self.keyspace(), kv, TableId(as_of.table_id), Isolation::Snapshot).await?;
         let is_recoverable = found.is_some_and(|table| table.settings.point_in_time.is_some());
         let start = read_place(kv, &space.log_start(), Isolation::Snapshot).await?;
@@ -229,9 +226,9 @@ async fn read_changes(
     kv: &kv::Transaction,
     space: &TableSpace,
     [from, to]: [Position; 2],
-    times: &Times,
     cursor: Option<&[u8]>,
     (limit, bytes): (usize, usize),
+    times: &Times,
 ) -> Result<NetChangesPage, Error> {
     let all = space.items();
     let begin = cursor.map_or_else(|| all.begin.clone(), |cursor| space.absolute(cursor));
@@ -249,8 +246,8 @@ async fn read_changes(
         let between = KeyRange::new(space.change_of_item(&row, first)?, space.change_of_item(&row, to)?);
         let last = kv.range(&between.into_read().snapshot().reversed().limited(1)).await?;
         let last = last.pairs.first().ok_or_else(|| corrupt("an item's change that is gone"))?;
-        let last = space.parse_change_of_item(&last.key)?.1;
-        let (places, at) = ([first, last], times.time_of(last));
+        let places = [first, space.parse_change_of_item(&last.key)?.1];
+        let [_, last_place] = places;
         let [first, last] = places.map(|place| read_change(kv, space, place));
         let (first, last) = try_join!(first, last)?;
         let (first, last) = (Record::decode(&first)?, Record::decode(&last)?);
@@ -267,7 +264,12 @@ async fn read_changes(
             }
         });
         let (old, new) = try_join!(old, new)?;
-        found.changes.push(NetChange { keys: keyspace::decode_item(first.keys)?, old, new, at, size });
+        found.changes.push(NetChange {
+            keys: keyspace::decode_item(first.keys)?,
+            old,
+            new,
+            at: times.time_of(last_place),
+        });
     }
     if rows.end < all.end {
         found.next = Some(space.relative(&rows.end)?.to_vec());

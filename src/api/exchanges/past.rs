@@ -52,12 +52,13 @@ pub async fn page(store: &Store, export: &Export, filter: Option<&Filter>) -> Re
             }
         }
         Some(incremental) => {
-            let found = store.changes_between((&incremental.from, &export.as_of), cursor, ITEMS, BYTES).await?;
+            let between = (&incremental.from, &export.as_of);
+            let found = store.changes_between(between, cursor, ITEMS, BYTES).await?;
             page.next = found.next;
-            // Who came and went between the moments was there at neither.
-            for changed in found.changes.into_iter().filter(|change| change.old.is_some() || change.new.is_some()) {
-                page.bytes += changed.size as u64;
-                if let Some(record) = ChangeRecord::of(changed, incremental, filter) {
+            for change in found.changes {
+                page.bytes +=
+                    [&change.old, &change.new].into_iter().flatten().map(|image| image.size() as u64).sum::<u64>();
+                if let Some(record) = ChangeRecord::of(change, incremental, filter) {
                     page.write(export, &record, |text| record.write_ion(text))?;
                 }
             }
@@ -106,15 +107,14 @@ struct ChangeRecord {
 }
 
 impl ChangeRecord {
-    /// Of a filter it is enough that one of the images is taken.
-    fn of(changed: NetChange, incremental: &Incremental, filter: Option<&Filter>) -> Option<Self> {
-        let NetChange { keys, old, new, at, .. } = changed;
-        let (mut old, mut new) = (old, new);
+    /// None of an item that came and went. Of a filter it is enough that one of the images is taken.
+    fn of(change: NetChange, incremental: &Incremental, filter: Option<&Filter>) -> Option<Self> {
+        let NetChange { keys, mut old, mut new, at } = change;
         if let Some(filter) = filter {
             (old, new) = (old.and_then(|item| filter.apply(item)), new.and_then(|item| filter.apply(item)));
-            if old.is_none() && new.is_none() {
-                return None;
-            }
+        }
+        if old.is_none() && new.is_none() {
+            return None;
         }
         let micros = Number::from(at.millis().saturating_mul(1_000));
         let metadata = std::iter::once(("WriteTimestampMicros".into(), AttributeValue::N(micros))).collect();
