@@ -592,17 +592,3 @@ fn a_request_token_makes_a_transaction_happen_once_for_ten_minutes() -> Outcome 
     assert_eq!(count()?, json!({"N": "3"}));
     Ok(())
 }
-
-#[test]
-fn an_absent_operation_says_so() -> Outcome {
-    let world = orders()?;
-    assert_eq!(
-        world.failure("StartBulkPutItems", &json!({"TableName": "orders"})),
-        (
-            "UnknownOperationException".to_owned(),
-            "fdyno does not implement StartBulkPutItems yet: the command fdyno compatibility lists what it does"
-                .to_owned()
-        )
-    );
-    Ok(())
-}

@@ -6,6 +6,7 @@
 //! bounded transactions, each under the lease where processes share the database, so no thread is needed. `trim` is about
 //! records and streams, `expire` about items.
 
+use std::pin::Pin;
 use std::sync::atomic::Ordering;
 
 use futures_util::future::try_join_all;
@@ -44,7 +45,7 @@ impl Store {
         if claimed.is_err() {
             return Ok(());
         }
-        let done = self.maintain_now().await;
+        let done = apart(|| self.maintain_now()).await;
         if !matches!(done, Ok(true)) {
             // Due again at the next call, not a minute later.
             self.0.maintained_millis.store(last, Ordering::Relaxed);
@@ -83,9 +84,9 @@ impl Store {
         for pair in jobs {
             let job = self.keyspace().parse_job(&pair.key)?;
             let more = match job.kind {
-                JobKind::Fill => self.resume_filling(job, STEPS_OF_JOB).await?,
-                JobKind::Sweep => self.go_on_sweeping(job).await?,
-                JobKind::Transfer => self.resume_transfer(job, STEPS_OF_JOB).await?,
+                JobKind::Fill => apart(|| self.resume_filling(job, STEPS_OF_JOB)).await?,
+                JobKind::Sweep => apart(|| self.go_on_sweeping(job)).await?,
+                JobKind::Transfer => apart(|| self.resume_transfer(job, STEPS_OF_JOB)).await?,
             };
             all_done &= !more;
         }
@@ -129,6 +130,13 @@ impl Store {
         while self.step(step).await? == Some(true) {}
         Ok(())
     }
+}
+
+/// A future on the heap, made there by a function of its own: every operation may come to do what is due, and should neither carry
+/// the room for that nor have it on its stack.
+#[inline(never)]
+fn apart<F: Future>(make: impl FnOnce() -> F) -> Pin<Box<F>> {
+    Box::pin(make())
 }
 
 /// The minute of a time: commit ids and the expiry of tokens are kept by it.

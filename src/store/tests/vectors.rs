@@ -139,7 +139,7 @@ fn an_index_of_vectors_is_filled_in_steps_while_rows_change() -> Outcome {
         change(&store, &table, id, &Change::Put(item(&table, id, 1)))?;
     }
     let begun = now(store.begin_change(&realm(), "t", &[near()]))?;
-    let job = begun.job.ok_or_else(|| corrupt("no job"))?;
+    let job = begun.job.ok_or_else(|| corrupt("nothing was begun"))?;
     fill_a_little(&store, job)?;
     // Rows that are filled and rows that are not: changed, mended, deleted, made.
     let table = now(store.current_table(&realm(), "t"))?;
