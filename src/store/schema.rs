@@ -79,6 +79,11 @@ impl Store {
     /// Errors: `ResourceNotFound`, also while its items are being imported, as on AWS while it is CREATING.
     pub async fn table(&self, realm: &Realm, name: &str) -> Result<Arc<Table>, Error> {
         let table = self.any_table(realm, name).await?;
+        if !table.is_importing {
+            return Ok(table);
+        }
+        // What is cached may be out of date: whoever has heard of the end of the import finds the table.
+        let table = self.current_table(realm, name).await?;
         if table.is_importing { Err(no_such_table()) } else { Ok(table) }
     }
 
