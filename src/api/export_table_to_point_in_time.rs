@@ -71,16 +71,16 @@ pub async fn run(store: &Store, realm: &Realm, input: &Input) -> Result<Output, 
     let (at, as_of, incremental) = match input.span(now)? {
         None => {
             let at = moment(&table, input.export_time, now)?;
-            (at, store.as_of(&name.realm, name.name, at).await, None)
+            (at, store.as_of(&name.realm, name.name, input.export_time.map(|_| at)).await, None)
         }
         Some((from, to, view)) => {
             let (from, to) = (moment(&table, Some(from), now)?, moment(&table, Some(to), now)?);
             // Everything before the first millisecond, and before the last.
             let before = |at: clock::Timestamp| at.plus_millis(-1);
-            let since = store.as_of(&name.realm, name.name, before(from)).await;
+            let since = store.as_of(&name.realm, name.name, Some(before(from))).await;
             let since = since.map_err(|error| table_not_found(error, name.name))?;
             let incremental = Incremental { from_millis: from.millis(), from: since, view: view.to_owned() };
-            (to, store.as_of(&name.realm, name.name, before(to)).await, Some(incremental))
+            (to, store.as_of(&name.realm, name.name, Some(before(to))).await, Some(incremental))
         }
     };
     let as_of = as_of.map_err(|error| table_not_found(error, name.name))?;

@@ -85,21 +85,26 @@ impl Transaction {
 }
 
 impl Store {
-    /// The place in the log of a table with recovery up to which everything was committed at `at` or before; not before the
-    /// first place of which that is known, and not behind what this snapshot shows.
+    /// The place in the log of a table with recovery up to which everything was committed at `at` or before, or until now; not
+    /// before the first place of which that is known, and not behind what this snapshot shows.
     ///
     /// Errors: `PointInTimeRecoveryUnavailable`.
     pub(super) async fn place_in_past(
         &self,
         kv: &kv::Transaction,
         table: &Table,
-        at: Timestamp,
+        at: Option<Timestamp>,
     ) -> Result<Position, Error> {
         let start = read_place(kv, &table.space(self).log_start(), Isolation::Serializable).await?;
         let start = start.filter(|_| table.settings.point_in_time.is_some()).ok_or_else(|| no_recovery(&table.name))?;
-        // On a clock that stands still more may be committed at that very moment.
         let next = self.position_of(kv.read_version().await?.next());
-        Ok(self.times(kv).await?.position_at(at.plus_millis(1)).min(next).max(start.next()))
+        let place = match at {
+            // On a clock that stands still more may be committed at that very moment.
+            Some(at) => self.times(kv).await?.position_at(at.plus_millis(1)).min(next),
+            // Not by the time: where versions do not tell it, that of the last commits is a guess.
+            None => next,
+        };
+        Ok(place.max(start.next()))
     }
 
     /// Whether any table has a log, so that times of long ago are asked for.

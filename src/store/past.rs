@@ -84,12 +84,12 @@ pub(super) struct PastPage {
 }
 
 impl Store {
-    /// A table as it was at `at`: with everything committed until then, and nothing later. For reading it with
+    /// A table as it was at `at`, or as it is: with everything committed until then, and nothing later. For reading it with
     /// [`Store::items_as_of`]. Whether `at` is a moment that can be asked for is the caller's to check
     /// (`PointInTime::earliest`, `PointInTime::latest`); before the recovery was switched on it gives the table as it was then.
     ///
     /// Errors: `ResourceNotFound`, `PointInTimeRecoveryUnavailable`.
-    pub async fn as_of(&self, realm: &Realm, name: &str, at: Timestamp) -> Result<AsOf, Error> {
+    pub async fn as_of(&self, realm: &Realm, name: &str, at: Option<Timestamp>) -> Result<AsOf, Error> {
         self.snapshot(|transaction| async move {
             let table = read_table(self.keyspace(), &transaction, realm, name, Isolation::Snapshot).await?;
             let table = table.ok_or_else(no_such_table)?;

@@ -123,7 +123,7 @@ impl Store {
         let at = check_time(&recovery, at, self.clock().now())?;
         let definition = define(&source)?;
         self.check_free(transaction, place).await?;
-        let before = self.place_in_past(kv, &source, at).await?;
+        let before = self.place_in_past(kv, &source, Some(at)).await?;
         let restore = Restore { source_table_arn: source.arn(), source_backup_arn: None, at_millis: at.millis() };
         let table = self.make(transaction, place, &definition, restore).await?;
         transaction.hold(&mut source, TableId(table.id), Some(before))?;

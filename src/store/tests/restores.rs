@@ -252,7 +252,7 @@ fn the_past_is_read_page_by_page_while_it_changes_and_not_once_it_is_gone() -> O
     for number in 0..700 {
         write(&other, 17, Some(&format!("{number}")))?;
     }
-    let as_of = now(store.as_of(&realm(), "t", moment))?;
+    let as_of = now(store.as_of(&realm(), "t", Some(moment)))?;
     // As a job keeps it.
     let kept = keyspace::encode_versioned_json(1, &as_of)?;
     let as_of: AsOf = keyspace::decode_versioned_json(1, &kept)?;
@@ -282,7 +282,7 @@ fn the_past_is_read_page_by_page_while_it_changes_and_not_once_it_is_gone() -> O
     now(store.maintain_now())?;
     is_sound(&store)?;
     assert!(matches!(read(100, 1_000_000), Err(Error::PointInTimeRecoveryUnavailable(_))));
-    let today = now(store.as_of(&realm(), "t", clock.now()))?;
+    let today = now(store.as_of(&realm(), "t", Some(clock.now())))?;
     now(store.change_table(&realm(), "t", &[recover(None)]))?;
     let page = now(store.items_as_of(&today, None, 10, 1_000));
     assert!(matches!(page, Err(Error::PointInTimeRecoveryUnavailable(_))));
@@ -308,7 +308,7 @@ fn what_changed_between_two_moments_is_told_once_for_each_item() -> Outcome {
             write(store, random.usize(0..30), (random.u8(0..4) > 0).then_some(&note))?;
         }
         clock.advance(1_000);
-        states.push((now(store.as_of(&realm(), "t", clock.now()))?, items(&store, "t")?));
+        states.push((now(store.as_of(&realm(), "t", Some(clock.now())))?, items(&store, "t")?));
         clock.advance(1_000);
     }
     for (from, before) in &states {
