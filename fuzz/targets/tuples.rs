@@ -12,7 +12,7 @@ use libfuzzer_sys::fuzz_target;
 
 static TABLE: LazyLock<TableSpace> = LazyLock::new(|| Keyspace::new(b"fuzz".to_vec()).table(TableId(7)));
 
-/// The length of what all keys of the table begin with, the family included.
+/// What the keys of items, index entries, chunks and change records begin with, behind the table's prefix.
 const FAMILIES: [u8; 4] = [b'i', b'x', b'c', b'v'];
 
 fn item_key(rest: &[u8]) -> Vec<u8> {

@@ -1,18 +1,18 @@
 //! RestoreTableFromBackup: the new table is there when this answers, although, as on AWS, the answer still says CREATING.
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use super::backups::BackupArn;
 use super::constraints::Constraints;
 use super::describe_backup::not_found;
 use super::parameters::{Parameter, different, done};
+pub use super::restored_table::Output;
 use super::restored_table::Overrides;
 use super::table_definition::{IndexInput, ThroughputInput};
-use super::table_description::{Shown, TableDescription};
 use super::table_settings::{EncryptionInput, OnDemandInput};
 use super::vector_indexes::VectorIndexInput;
 use crate::error::Error;
-use crate::store::{Realm, RestoreFrom, Statistics, Store};
+use crate::store::{Realm, RestoreFrom, Store};
 
 pub const PARAMETERS: &[Parameter] = &[
     done("TargetTableName"),
@@ -41,12 +41,6 @@ pub struct Input {
     vector_index_override: Option<Vec<VectorIndexInput>>,
 }
 
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "PascalCase")]
-pub struct Output {
-    pub table_description: TableDescription,
-}
-
 pub async fn run(store: &Store, realm: &Realm, input: &Input) -> Result<Output, Error> {
     let mut constraints = Constraints::new();
     let target = constraints.required("targetTableName", &input.target_table_name);
@@ -71,6 +65,5 @@ pub async fn run(store: &Store, realm: &Realm, input: &Input) -> Result<Output, 
     let from = RestoreFrom::Backup { realm: there, table: arn.table, id: arn.id };
     let define = |source: &_| overrides.define(realm, target, source);
     let table = store.restore_table(realm, target, from, define).await.map_err(|error| not_found(error, &arn))?;
-    let nothing = (Statistics::default(), Vec::new());
-    Ok(Output { table_description: TableDescription::new(&table, Shown::RESTORING, &nothing, store.clock().now()) })
+    Ok(Output::of(store, &table))
 }

@@ -3,20 +3,20 @@
 //! Order and messages as measured on AWS (the notes published as ack-api-quirks, findings DDB-TABLE-100, 272, 274, 442 and 447,
 //! October 2026).
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use super::constraints::Constraints;
 use super::continuous_backups::table_not_found;
 use super::parameters::{Parameter, different, done};
 use super::resource::{ResourceArn, ResourceKind};
+pub use super::restored_table::Output;
 use super::restored_table::Overrides;
 use super::table_definition::{IndexInput, ThroughputInput};
-use super::table_description::{Shown, TableDescription};
 use super::table_settings::{EncryptionInput, OnDemandInput};
 use super::vector_indexes::VectorIndexInput;
 use super::wire::Timestamp;
 use crate::error::Error;
-use crate::store::{Realm, RestoreFrom, Statistics, Store};
+use crate::store::{Realm, RestoreFrom, Store};
 
 pub const PARAMETERS: &[Parameter] = &[
     done("SourceTableArn"),
@@ -51,12 +51,6 @@ pub struct Input {
     vector_index_override: Option<Vec<VectorIndexInput>>,
 }
 
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "PascalCase")]
-pub struct Output {
-    pub table_description: TableDescription,
-}
-
 pub async fn run(store: &Store, realm: &Realm, input: &Input) -> Result<Output, Error> {
     let mut constraints = Constraints::new();
     if let Some(arn) = &input.source_table_arn {
@@ -89,8 +83,7 @@ pub async fn run(store: &Store, realm: &Realm, input: &Input) -> Result<Output, 
         }
         error => table_not_found(error, source),
     })?;
-    let nothing = (Statistics::default(), Vec::new());
-    Ok(Output { table_description: TableDescription::new(&table, Shown::RESTORING, &nothing, store.clock().now()) })
+    Ok(Output::of(store, &table))
 }
 
 impl Input {

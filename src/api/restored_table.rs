@@ -4,16 +4,34 @@
 //! DDB-TABLE-215, 273, 279 to 281 and 442, October 2026): streams, time to live, recovery, tags, protection, policy and class are left
 //! behind; indexes may be left out and renamed, but not added; throughput goes with the billing mode.
 
+use serde::Serialize;
+
 use super::constraints::{Constraints, values};
 use super::create_table::billing_mode;
 use super::table_definition::{self as definition, IndexInput, KeyNames, ThroughputInput};
+use super::table_description::{Shown, TableDescription};
 use super::table_settings::{EncryptionInput, Of, OnDemandInput, check_maximum, new_capacity};
 use super::vector_indexes::{self, VectorIndexInput};
 use crate::error::Error;
 use crate::store::{
     BillingMode, CapacitySettings, Encryption, Index, IndexDefinition, IndexKind, OnDemand, Projection, Realm,
-    Settings, Table, TableDefinition, Tags, Throughput,
+    Settings, Statistics, Store, Table, TableDefinition, Tags, Throughput,
 };
+
+/// The answer of both operations.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Output {
+    pub table_description: TableDescription,
+}
+
+impl Output {
+    /// As on AWS it still says CREATING.
+    pub fn of(store: &Store, table: &Table) -> Self {
+        let nothing = (Statistics::default(), Vec::new());
+        Self { table_description: TableDescription::new(table, Shown::RESTORING, &nothing, store.clock().now()) }
+    }
+}
 
 /// The overrides of a request.
 #[derive(Clone, Copy, Debug)]

@@ -108,7 +108,7 @@ impl Keyspace {
         self.exchange_key(TOKEN, &[realm.account, realm.region, kind, token])
     }
 
-    /// Where it is noted that `key`, a exchange's or a token's, may go in this minute.
+    /// Where it is noted that `key`, an exchange's or a token's, may go in this minute.
     pub fn exchange_expiry(&self, minute: u64, key: &[u8]) -> kv::Result<Vec<u8>> {
         let behind = self.open(Family::Exchanges, key)?.rest();
         let mut note = self.exchange_key(EXPIRY, &[]);
@@ -128,7 +128,7 @@ impl Keyspace {
     /// The key that a note is about.
     pub fn key_of_exchange_expiry(&self, note: &[u8]) -> kv::Result<Vec<u8>> {
         let mut reader = self.open(Family::Exchanges, note)?;
-        reader.expect(&[EXPIRY], "no note of a exchange's expiry")?;
+        reader.expect(&[EXPIRY], "no note of an exchange's expiry")?;
         reader.u64()?;
         let mut key = self.family(Family::Exchanges);
         key.extend_from_slice(reader.rest());

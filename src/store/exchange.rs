@@ -1,7 +1,7 @@
 //! Exchanges: imports, exports and bulk operations as they are kept. A record each, a mark while it is not finished, the client
 //! token that began it, and notes of when these may go.
 //!
-//! A step of a exchange moves its record in the transaction of what the step did, so that whoever goes on knows how far it
+//! A step of an exchange moves its record in the transaction of what the step did, so that whoever goes on knows how far it
 //! came; where processes share the database, one of them at a time does the steps. What the records say, and what a step does,
 //! is the business of who writes them.
 
@@ -66,14 +66,14 @@ impl Transaction {
         Ok(found.map(|found| keyspace::decode_versioned_json(FORMAT, &found)).transpose()?)
     }
 
-    /// Writes a exchange that is not finished.
+    /// Writes an exchange that is not finished.
     pub fn put_running_exchange<T: Serialize>(&self, exchange: &Exchange, value: &T) -> Result<(), Error> {
         let (keys, name) = (self.store().keyspace(), exchange.name());
         self.kv().set(&keys.running_exchange(&name), &[][..])?;
         Ok(self.kv().set(&keys.exchange(&name), keyspace::encode_versioned_json(FORMAT, value)?)?)
     }
 
-    /// Writes a exchange that has ended just now.
+    /// Writes an exchange that has ended just now.
     pub fn put_ended_exchange<T: Serialize>(&self, exchange: &Exchange, value: &T) -> Result<(), Error> {
         let (keys, name) = (self.store().keyspace(), exchange.name());
         let key = keys.exchange(&name);
@@ -168,7 +168,7 @@ impl Store {
         .await
     }
 
-    /// One transaction of a exchange; `None`, and nothing done, if another process is at it.
+    /// One transaction of an exchange; `None`, and nothing done, if another process is at it.
     pub async fn exchange_step<T, F, Fut>(&self, body: F) -> Result<Option<T>, Error>
     where
         F: Fn(Transaction) -> Fut + Sync,
@@ -183,7 +183,7 @@ impl Store {
         *owner == self.exchange_owner()
     }
 
-    /// Who begins a exchange here: a twin or a copy of the database is somebody else, and so is a forked child, if the
+    /// Who begins an exchange here: a twin or a copy of the database is somebody else, and so is a forked child, if the
     /// database lies in its memory.
     pub fn exchange_owner(&self) -> ExchangeOwner {
         let in_memory = self.database().path().is_none() && !self.database().is_shared();
@@ -208,7 +208,7 @@ impl Store {
     }
 }
 
-/// Which database, in which process, does a exchange's steps: its files are nobody else's.
+/// Which database, in which process, does an exchange's steps: its files are nobody else's.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct ExchangeOwner {
     database: [u8; 16],

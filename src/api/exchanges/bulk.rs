@@ -12,7 +12,7 @@ use serde_json::json;
 
 use super::input::{Format, Next, Place, Reading};
 use super::name::{self, Kind};
-use super::{BucketSource, Course, Failure, Record, Stepped, compression, ion};
+use super::{BucketSource, Course, Failure, Record, Stepped, compression, ion, key_below};
 use crate::api::expressions::Texts;
 use crate::api::json;
 use crate::api::keys;
@@ -134,11 +134,7 @@ impl OutputConfiguration {
 
     /// Where a report of an operation lies.
     fn key(&self, exchange: &Exchange, name: &str) -> String {
-        let below = format!("AWSDynamoDB/{}/{name}", exchange.id);
-        match self.s3_key_prefix.as_deref().map(|prefix| prefix.trim_end_matches('/')) {
-            None | Some("") => below,
-            Some(prefix) => format!("{prefix}/{below}"),
-        }
+        key_below(self.s3_key_prefix.as_deref(), &format!("{}/{name}", exchange.id))
     }
 }
 

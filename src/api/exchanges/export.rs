@@ -18,7 +18,7 @@ use super::filter::{Filter, FilterSpecification};
 use super::import::Status;
 use super::name::{self, Kind};
 use super::past::{self, Page};
-use super::{Course, Failure, Record, Stepped};
+use super::{Course, Failure, Record, Stepped, key_below};
 use crate::api::json;
 use crate::bucket::{Bucket, BucketError};
 use crate::clock::Timestamp;
@@ -27,6 +27,7 @@ use crate::store::{AsOf, Exchange, KeySchema, Store};
 
 /// Bytes of a data file after which another one is begun.
 const FILE_BYTES: u64 = 8_000_000;
+
 /// An export as the store keeps it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Export {
@@ -110,11 +111,7 @@ impl Export {
     }
 
     fn key_of(&self, name: &str) -> String {
-        let below = format!("AWSDynamoDB/{name}");
-        match self.prefix.as_deref().map(|prefix| prefix.trim_end_matches('/')) {
-            None | Some("") => below,
-            Some(prefix) => format!("{prefix}/{below}"),
-        }
+        key_below(self.prefix.as_deref(), name)
     }
 
     pub fn specification(&self) -> Result<Option<FilterSpecification>, Error> {
@@ -149,12 +146,12 @@ pub async fn step(store: &Store, exchange: &Exchange) -> Result<Stepped, Error> 
         return Ok(Stepped::Ended);
     }
     if let Some(failure) = export.course.foreign(store) {
-        return end(store, exchange, &export, &export.place, Some(failure)).await;
+        return end(store, exchange, &export, Some(failure)).await;
     }
     let Some(buckets) = store.buckets() else { return Ok(Stepped::Elsewhere) };
     let bucket = match buckets.bucket(&export.bucket) {
         Ok(bucket) => bucket,
-        Err(error) => return end(store, exchange, &export, &export.place, Some(error.into())).await,
+        Err(error) => return end(store, exchange, &export, Some(error.into())).await,
     };
     let mut next = export.clone();
     let written = if !export.place.is_begun {
@@ -170,18 +167,18 @@ pub async fn step(store: &Store, exchange: &Exchange) -> Result<Stepped, Error> 
             Err(error @ (Error::Storage(_) | Error::SchemaChanged)) => return Err(error),
             Err(error) => {
                 let failure = Failure::new(error.shape().code, &error.to_string());
-                return end(store, exchange, &export, &export.place, Some(failure)).await;
+                return end(store, exchange, &export, Some(failure)).await;
             }
         };
         add(&bucket, exchange, &mut next, page)
     } else {
         return match write_manifests(store, &bucket, exchange, &export) {
-            Ok(()) => end(store, exchange, &export, &export.place, None).await,
-            Err(error) => end(store, exchange, &export, &export.place, Some(error.into())).await,
+            Ok(()) => end(store, exchange, &export, None).await,
+            Err(error) => end(store, exchange, &export, Some(error.into())).await,
         };
     };
     if let Err(error) = written {
-        return end(store, exchange, &export, &export.place, Some(error.into())).await;
+        return end(store, exchange, &export, Some(error.into())).await;
     }
     let (export, next) = (&export, &next);
     let moved = store
@@ -279,14 +276,8 @@ fn hexadecimal(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Ends an export whose record is `at` this place.
-async fn end(
-    store: &Store,
-    exchange: &Exchange,
-    export: &Export,
-    at: &Place,
-    failure: Option<Failure>,
-) -> Result<Stepped, Error> {
+/// Ends an export, if it is where it was found.
+async fn end(store: &Store, exchange: &Exchange, export: &Export, failure: Option<Failure>) -> Result<Stepped, Error> {
     let mut ended = export.clone();
     ended.course.ended_millis = Some(store.clock().now().millis());
     ended.status = if failure.is_some() { Status::Failed } else { Status::Completed };
@@ -295,7 +286,7 @@ async fn end(
     let done = store
         .exchange_step(|transaction| async move {
             let found = transaction.exchange::<Export>(exchange).await?;
-            if found.is_some_and(|found| found.status == Status::InProgress && found.place == *at) {
+            if found.is_some_and(|found| found.status == Status::InProgress && found.place == export.place) {
                 transaction.put_ended_exchange(exchange, ended)?;
             }
             Ok(())

@@ -36,7 +36,7 @@ const MOST_AT_ONCE: usize = 50;
 /// Bytes that a record may take, within what one value can.
 const MOST_BYTES: usize = 90_000;
 
-/// Why a exchange has failed.
+/// Why an exchange has failed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
     pub code: String,
@@ -125,7 +125,7 @@ pub async fn repeated<R: Record>(
     if begun.digest == *digest { Ok(Some((exchange, record))) } else { Err(R::conflict(token)) }
 }
 
-/// Writes the record of a exchange that begins, and what its token stands for.
+/// Writes the record of an exchange that begins, and what its token stands for.
 pub fn begin<R: Record>(
     transaction: &Transaction,
     exchange: &Exchange,
@@ -304,6 +304,14 @@ pub fn check_writable(prefix: Option<&str>) -> Result<(), Error> {
             "One or more parameter values were invalid: fdyno writes below its folder of buckets only, and {prefix} is no \
              path there"
         ))),
+    }
+}
+
+/// The key of something that is written below a prefix.
+fn key_below(prefix: Option<&str>, name: &str) -> String {
+    match prefix.map(|prefix| prefix.trim_end_matches('/')) {
+        None | Some("") => format!("AWSDynamoDB/{name}"),
+        Some(prefix) => format!("{prefix}/AWSDynamoDB/{name}"),
     }
 }
 
